@@ -1,1 +1,1 @@
-//! catchment-dashboard
+//! The HTTP server: SQL, metrics, series, pipeline status, health; the page's API.

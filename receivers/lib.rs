@@ -1,1 +1,5 @@
-//! catchment-receivers
+//! Receivers: how telemetry comes in. One folder a component; [`SPECS`] lists them, sorted by kind.
+
+use catchment_pipeline::component::ReceiverSpec;
+
+pub const SPECS: &[&ReceiverSpec] = &[];

@@ -1,0 +1,1 @@
+//! Runs the graph: receivers -> processors -> log -> cursors -> exporters. Names no component.
