@@ -102,6 +102,14 @@ impl Admission {
         Admission { kib: Arc::new(Semaphore::new(limit as usize)), limit }
     }
 
+    pub fn limit_bytes(&self) -> u64 {
+        u64::from(self.limit) << 10
+    }
+
+    pub fn admitted_bytes(&self) -> u64 {
+        self.limit_bytes() - ((self.kib.available_permits() as u64) << 10)
+    }
+
     /// Reserves `bytes` until the permit is dropped, or refuses at once.
     pub fn admit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.limit);

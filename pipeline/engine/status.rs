@@ -1,0 +1,147 @@
+//! What runs and how it fares, for `/api/v1/status`, own telemetry and logs.
+//!
+//! Items are metric points, log records or spans. Times are milliseconds since 1970 in UTC. Totals count from the
+//! start of the process, and go on over a reload that keeps the component.
+
+use serde::Serialize;
+
+pub use super::meters::Failure;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    pub started_unix_ms: u64,
+    pub now_unix_ms: u64,
+    /// Takes data: everything has started and shutdown has not begun.
+    pub ready: bool,
+    pub memory: Memory,
+    pub pipelines: Vec<Pipeline>,
+    pub receivers: Vec<Receiver>,
+    pub processors: Vec<Processor>,
+    pub exporters: Vec<Exporter>,
+    pub log: Log,
+    /// The last reload that was asked for.
+    pub reload: Option<Reload>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Memory {
+    pub resident_bytes: u64,
+    /// Requests being read, decompressed or decoded.
+    pub admitted_bytes: u64,
+    pub admission_limit_bytes: u64,
+}
+
+/// Wiring, as the configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pipeline {
+    pub id: String,
+    /// `metrics`, `logs` or `traces`.
+    pub signal: &'static str,
+    pub receivers: Vec<String>,
+    pub processors: Vec<String>,
+    pub exporters: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    #[default]
+    Starting,
+    Running,
+    /// An exporter whose last attempt failed and that is trying again.
+    Retrying,
+    Stopping,
+    Stopped,
+    Failed,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Receiver {
+    pub id: String,
+    pub kind: String,
+    pub state: State,
+    pub pipelines: Vec<String>,
+    pub addresses: Vec<Address>,
+    /// In the log, acknowledged.
+    pub accepted_items: u64,
+    pub accepted_per_second: f64,
+    /// Answered with "later" or "never".
+    pub refused_items: u64,
+    pub last_error: Option<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Address {
+    pub protocol: &'static str,
+    /// `127.0.0.1:4317`.
+    pub address: String,
+}
+
+/// One for each pipeline that names the processor: each has its own instance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Processor {
+    pub id: String,
+    pub kind: String,
+    pub pipeline: String,
+    pub incoming_items: u64,
+    pub outgoing_items: u64,
+    pub refused_items: u64,
+    pub last_error: Option<Failure>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Exporter {
+    pub id: String,
+    pub kind: String,
+    pub state: State,
+    pub pipelines: Vec<String>,
+    pub exported_items: u64,
+    pub exported_per_second: f64,
+    /// Given up on, or rejected by the destination for good.
+    pub lost_items: u64,
+    /// Attempts that failed and were made again.
+    pub retries: u64,
+    pub in_flight_items: u64,
+    pub in_flight_bytes: u64,
+    pub backlog: Backlog,
+    pub last_error: Option<Failure>,
+}
+
+/// What the log holds that the exporter has not finished.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Backlog {
+    /// Everything up to this log position is finished.
+    pub committed: u64,
+    pub records: u64,
+    pub items: u64,
+    pub bytes: u64,
+    /// Age of the oldest unfinished record; 0 when there is none.
+    pub oldest_age_seconds: f64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Log {
+    /// False: kept in memory only, and gone when the process ends.
+    pub durable: bool,
+    pub path: Option<String>,
+    /// The position of the last record appended.
+    pub last: u64,
+    pub bytes: u64,
+    pub limit_bytes: u64,
+    pub segments: u64,
+    pub appended_records: u64,
+    pub appended_bytes: u64,
+    pub fsyncs: u64,
+    /// Of the last second's fsyncs, or of the last one.
+    pub fsync_seconds: f64,
+    pub refused_records: u64,
+    pub last_error: Option<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reload {
+    pub at_unix_ms: u64,
+    pub applied: bool,
+    /// What was restarted, or why nothing was.
+    pub message: String,
+}
