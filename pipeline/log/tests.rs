@@ -1,0 +1,158 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use prost::Message;
+
+use super::*;
+use crate::batch::{Batch, Signal};
+
+/// One log record whose body is `text`.
+fn batch(text: &str) -> Batch {
+    let record =
+        LogRecord { body: Some(AnyValue { value: Some(Value::StringValue(text.into())) }), ..LogRecord::default() };
+    let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    let bytes = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+    Batch::from_otlp(Signal::Logs, Bytes::from(bytes)).unwrap()
+}
+
+fn entry(pipeline: &str, text: &str) -> Entry {
+    Entry { pipelines: Pipelines::new([pipeline]), batch: batch(text) }
+}
+
+fn texts(records: &[Record]) -> Vec<String> {
+    let text = |record: &Record| {
+        let request = ExportLogsServiceRequest::decode(record.batch.otlp().clone()).unwrap();
+        match request.resource_logs[0].scope_logs[0].log_records[0].body.clone().unwrap().value.unwrap() {
+            Value::StringValue(text) => text,
+            other => panic!("{other:?}"),
+        }
+    };
+    records.iter().map(text).collect()
+}
+
+async fn cursor(log: &Log, name: &str, pipeline: &str, on_full: OnFull) -> Cursor {
+    log.cursor(name, Pipelines::new([pipeline]), on_full, Start::Oldest).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_cursor_sees_its_pipelines_in_order() {
+    let log = Log::in_memory(Options::default());
+    let mut a = cursor(&log, "a", "logs/a", OnFull::Block).await;
+    let mut b = cursor(&log, "b", "logs/b", OnFull::Block).await;
+    assert_eq!(log.append(entry("logs/a", "1")).await.unwrap(), 1);
+    assert_eq!(log.append(entry("logs/b", "2")).await.unwrap(), 2);
+    let both = Entry { pipelines: Pipelines::new(["logs/b", "logs/a"]), batch: batch("3") };
+    assert_eq!(log.append_all(vec![both, entry("logs/a", "4")]).await.unwrap(), 4);
+    assert_eq!(texts(&a.next(2, u64::MAX).await), ["1", "3", "4"][..texts_fit()]);
+    assert_eq!(texts(&b.next(9, u64::MAX).await), ["2", "3"]);
+}
+
+/// Until the OTLP check counts items, every batch weighs nothing and all fit.
+fn texts_fit() -> usize {
+    if batch("x").items() == 0 { 3 } else { 2 }
+}
+
+#[tokio::test]
+async fn the_same_handle_comes_out() {
+    let log = Log::in_memory(Options::default());
+    let mut reader = cursor(&log, "a", "logs", OnFull::Block).await;
+    let sent = batch("x");
+    log.append(Entry { pipelines: Pipelines::new(["logs"]), batch: sent.clone() }).await.unwrap();
+    let got = reader.next(1, 1).await;
+    assert_eq!(got[0].batch.otlp().as_ptr(), sent.otlp().as_ptr());
+}
+
+#[tokio::test]
+async fn a_reader_waits_and_wakes() {
+    let log = Log::in_memory(Options::default());
+    let mut reader = cursor(&log, "a", "logs", OnFull::Block).await;
+    let waiting = tokio::spawn(async move { texts(&reader.next(10, 1000).await) });
+    tokio::task::yield_now().await;
+    log.append(entry("other", "0")).await.unwrap();
+    log.append(entry("logs", "1")).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), ["1"]);
+}
+
+#[tokio::test]
+async fn what_was_not_committed_comes_again() {
+    let log = Log::in_memory(Options::default());
+    let mut reader = cursor(&log, "a", "logs", OnFull::Block).await;
+    for text in ["1", "2", "3"] {
+        log.append(entry("logs", text)).await.unwrap();
+    }
+    let first = reader.next(100, 1).await;
+    reader.commit(first[0].position);
+    assert_eq!(texts(&reader.next(100, 1).await), ["2"]);
+    assert!(matches!(
+        log.cursor("a", Pipelines::new(["logs"]), OnFull::Block, Start::Head).await,
+        Err(CursorError::AlreadyOpen(_))
+    ));
+    drop(reader);
+    let mut reader = cursor(&log, "a", "logs", OnFull::Block).await;
+    assert_eq!(texts(&reader.next(100, 1000).await), ["2", "3"]);
+}
+
+#[tokio::test]
+async fn backlog_counts_what_is_not_committed() {
+    let log = Log::in_memory(Options::default());
+    let mut reader = cursor(&log, "a", "logs", OnFull::Block).await;
+    assert_eq!(reader.backlog().unwrap().pending, Counts::default());
+    for text in ["1", "2"] {
+        log.append(entry("logs", text)).await.unwrap();
+    }
+    log.append(entry("other", "3")).await.unwrap();
+    let size = batch("1").otlp().len() as u64;
+    let records =
+        |reader: &Cursor| (reader.backlog().unwrap().pending.records, reader.backlog().unwrap().pending.bytes);
+    assert_eq!(records(&reader), (2, 2 * size));
+    let got = reader.next(100, 1).await;
+    assert_eq!(records(&reader), (2, 2 * size));
+    assert!(reader.backlog().unwrap().oldest.is_some());
+    reader.commit(got[0].position);
+    assert_eq!(records(&reader), (1, size));
+    let got = reader.next(100, 1).await;
+    reader.commit(got[0].position);
+    assert_eq!(records(&reader), (0, 0));
+    assert_eq!(reader.backlog().unwrap().oldest, None);
+    assert_eq!(reader.backlog().unwrap().committed, 3, "nothing else is for this cursor");
+}
+
+#[tokio::test]
+async fn a_full_log_refuses_for_who_blocks_and_drops_for_who_may() {
+    let options = Options { max_bytes: 3 * (256 + batch("1").otlp().len() as u64), ..Options::default() };
+    let log = Log::in_memory(options.clone());
+    let mut blocking = cursor(&log, "blocking", "logs", OnFull::Block).await;
+    for text in ["1", "2", "3"] {
+        log.append(entry("logs", text)).await.unwrap();
+    }
+    let refused = log.append(entry("logs", "4")).await.unwrap_err();
+    assert!(matches!(&refused, AppendError::Busy { reason, .. } if reason.contains("`blocking`")), "{refused:?}");
+    let got = blocking.next(100, 1).await;
+    blocking.commit(got[0].position);
+    log.append(entry("logs", "4")).await.unwrap();
+
+    let log = Log::in_memory(options);
+    let mut dropping = cursor(&log, "dropping", "logs", OnFull::DropOldest).await;
+    for text in ["1", "2", "3", "4"] {
+        log.append(entry("logs", text)).await.unwrap();
+    }
+    assert_eq!(texts(&dropping.next(100, 1000).await), ["2", "3", "4"]);
+    assert_eq!(dropping.backlog().unwrap().lost.records, 1);
+    assert_eq!(log.stats().lost_records.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn cursors_of_exporters_that_are_gone_hold_nothing() {
+    let options = Options { max_bytes: 1000, ..Options::default() };
+    let log = Log::in_memory(options);
+    drop(cursor(&log, "gone", "logs", OnFull::Block).await);
+    let _reader = cursor(&log, "here", "other", OnFull::Block).await;
+    while log.append(entry("logs", "1")).await.is_ok() {}
+    log.retain_cursors(&["here"]);
+    log.append(entry("logs", "2")).await.unwrap();
+    assert_eq!(log.backlogs().len(), 1);
+}
