@@ -13,7 +13,7 @@ pub struct Retry {
     /// Share of the interval that is random, 0 to 1.
     pub randomization_factor: f64,
     pub max_interval: Duration,
-    /// Zero: never give up.
+    /// Zero, the default: never give up (the Collector's default is 5 minutes).
     pub max_elapsed_time: Duration,
 }
 
@@ -60,7 +60,132 @@ impl Default for Retry {
 
 impl ExporterSettings {
     /// Reads `timeout`, `retry_on_failure` and `sending_queue` of an exporter's section.
-    pub fn read(_section: &mut Section, timeout: Duration) -> ExporterSettings {
-        ExporterSettings { timeout, retry: Retry::default(), num_consumers: 1, on_full: OnFull::Block }
+    pub fn read(section: &mut Section, timeout: Duration) -> ExporterSettings {
+        let timeout = section.or("timeout", timeout);
+        let retry = section.section("retry_on_failure").map(Retry::read).unwrap_or_default();
+        let mut settings = ExporterSettings { timeout, retry, num_consumers: 1, on_full: OnFull::Block };
+        if let Some(queue) = section.section("sending_queue") {
+            settings.read_queue(queue);
+        }
+        settings
+    }
+
+    /// The Collector's queue stands between acceptance and delivery; here the durable log does, for every
+    /// exporter, so what sizes or places that queue has nothing to act on. Differences:
+    /// `num_consumers` is 1 unless asked for, which keeps order (Collector: 10);
+    /// `on_full: block|drop_oldest` is ours, and says what a used-up disk budget means for this exporter.
+    fn read_queue(&mut self, mut queue: Section) {
+        self.num_consumers = queue.or("num_consumers", self.num_consumers);
+        if self.num_consumers == 0 {
+            queue.mistake("num_consumers", "0 consumers would send nothing", "write 1, which keeps order, or more");
+            self.num_consumers = 1;
+        }
+        let choices = [("block", OnFull::Block), ("drop_oldest", OnFull::DropOldest)];
+        self.on_full = queue.choice("on_full", &choices).unwrap_or(self.on_full);
+        if queue.get("enabled") == Some(false) {
+            queue.accepted("enabled", "every exporter reads the durable log at its own pace");
+        }
+        if queue.get("block_on_overflow") == Some(false) {
+            queue.accepted("block_on_overflow", "a full log refuses new data unless on_full: drop_oldest is set");
+        }
+        let log = "the durable log is the queue; its disk budget bounds it";
+        queue.accepted("queue_size", log);
+        queue.accepted("sizer", log);
+        queue.accepted("storage", "what waits is in the durable log, and survives a restart");
+        queue.accepted("wait_for_result", "the sender is answered when its data is in the durable log");
+        queue.accepted("batch", "the batch processor says how exporters group what they read");
+    }
+}
+
+impl Retry {
+    fn read(mut section: Section) -> Retry {
+        let default = Retry::default();
+        let retry = Retry {
+            enabled: section.or("enabled", default.enabled),
+            initial_interval: section.or("initial_interval", default.initial_interval),
+            multiplier: section.or("multiplier", default.multiplier),
+            randomization_factor: section.or("randomization_factor", default.randomization_factor),
+            max_interval: section.or("max_interval", default.max_interval),
+            max_elapsed_time: section.or("max_elapsed_time", default.max_elapsed_time),
+        };
+        if !(0.0..=1.0).contains(&retry.randomization_factor) {
+            section.mistake("randomization_factor", "it is a share of the interval", "write a number from 0 to 1");
+        }
+        if !retry.multiplier.is_finite() || retry.multiplier < 0.0 {
+            section.mistake("multiplier", "the interval cannot grow by this", "write a number of 1 or more");
+        }
+        let given_up = retry.max_elapsed_time;
+        if !given_up.is_zero() && given_up < retry.initial_interval {
+            let what = "it gives up before the first retry (initial_interval)";
+            section.mistake("max_elapsed_time", what, "write a longer time, or 0 to never give up");
+        }
+        retry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> (ExporterSettings, Vec<String>, Vec<String>) {
+        let mut section = Section::parse(yaml);
+        let settings = ExporterSettings::read(&mut section, Duration::from_secs(5));
+        (settings, section.mistakes(), section.remarks())
+    }
+
+    #[test]
+    fn defaults_keep_order_and_never_give_up() {
+        let (settings, mistakes, remarks) = read("");
+        assert_eq!((settings.timeout, settings.num_consumers), (Duration::from_secs(5), 1));
+        assert_eq!((settings.retry, settings.on_full), (Retry::default(), OnFull::Block));
+        assert!(mistakes.is_empty() && remarks.is_empty());
+    }
+
+    #[test]
+    fn collector_keys_are_read() {
+        let (settings, mistakes, remarks) = read(
+            "timeout: 7s
+retry_on_failure:
+  enabled: false
+  initial_interval: 1s
+  multiplier: 2
+  randomization_factor: 0
+  max_interval: 9s
+  max_elapsed_time: 10m
+sending_queue:
+  enabled: true
+  num_consumers: 4
+  queue_size: 5000
+  sizer: items
+  block_on_overflow: true
+  wait_for_result: false
+  storage: file_storage
+  batch: { flush_timeout: 1s, min_size: 10 }
+  on_full: drop_oldest",
+        );
+        assert_eq!(mistakes, Vec::<String>::new());
+        assert_eq!((settings.timeout, settings.num_consumers), (Duration::from_secs(7), 4));
+        assert_eq!(settings.on_full, OnFull::DropOldest);
+        assert!(!settings.retry.enabled);
+        assert_eq!((settings.retry.multiplier, settings.retry.max_elapsed_time), (2.0, Duration::from_secs(600)));
+        assert_eq!(remarks.len(), 5, "{remarks:#?}");
+        assert_eq!(
+            remarks[0],
+            "test.yaml:12:15: note: sending_queue::queue_size: accepted, and changes nothing here\n    \
+             help: the durable log is the queue; its disk budget bounds it"
+        );
+    }
+
+    #[test]
+    fn mistakes() {
+        let (_, mistakes, _) = read(
+            "retry_on_failure: { max_elapsed_time: 1s, randomization_factor: 2, multipler: 1 }
+sending_queue: { num_consumers: 0, on_full: drop }",
+        );
+        let found = mistakes.join("\n");
+        for part in ["gives up before", "from 0 to 1", "\"multiplier\"?", "0 consumers", "choices: block, drop_oldest"]
+        {
+            assert!(found.contains(part), "{part} in {found}");
+        }
     }
 }
