@@ -2,4 +2,6 @@
 
 use catchment_pipeline::component::ExporterSpec;
 
-pub const SPECS: &[&ExporterSpec] = &[];
+mod parquet;
+
+pub const SPECS: &[&ExporterSpec] = &[&parquet::SPEC];

@@ -1,0 +1,55 @@
+//! SQL over one snapshot of the lake, for people we do not know: read-only and bounded.
+
+mod error;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use futures::Stream;
+
+pub use error::{QueryError, QueryErrorKind};
+
+/// What one query may use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryLimits {
+    /// From the call to the last row.
+    pub deadline: Duration,
+    /// Rows of the result; one more is an error, never a silent cut.
+    pub max_rows: usize,
+    /// Bytes of operators' memory (sorts, joins, aggregates); past it they spill to disk or fail.
+    pub memory: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        QueryLimits { deadline: Duration::from_secs(30), max_rows: 1_000_000, memory: 256 << 20 }
+    }
+}
+
+/// A running query: its columns, and its rows as they come. Dropping it cancels the query.
+pub struct Query {
+    pub schema: SchemaRef,
+    rows: tokio::sync::mpsc::Receiver<Result<RecordBatch, QueryError>>,
+}
+
+impl Stream for Query {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.rows.poll_recv(cx)
+    }
+}
+
+impl Query {
+    /// All rows.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut all = Vec::new();
+        while let Some(rows) = self.rows.recv().await {
+            all.push(rows?);
+        }
+        Ok(all)
+    }
+}
