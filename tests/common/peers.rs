@@ -1,0 +1,52 @@
+//! Where tests find the real parts that `cargo xtask peers` installed.
+#![allow(dead_code, clippy::print_stderr)]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The folder of a real part (`collector`, `node`, `python`); or `None`, after saying that this test is skipped,
+/// on stderr and in the list that `cargo xtask test` closes with.
+pub fn find(part: &str) -> Option<PathBuf> {
+    let folder = peers().join(part);
+    if folder.join("stamp").is_file() {
+        return Some(folder);
+    }
+    skip(part, "not installed; `cargo xtask peers` installs it");
+    None
+}
+
+/// The real Collector's program.
+pub fn collector() -> Option<PathBuf> {
+    Some(find("collector")?.join("otelcol-peer"))
+}
+
+/// A Python with the OpenTelemetry SDK, duckdb, deltalake and pyarrow.
+pub fn python() -> Option<PathBuf> {
+    Some(find("python")?.join("venv/bin/python"))
+}
+
+/// A folder with `node_modules` (the OpenTelemetry SDK and its OTLP exporters): run scripts with `NODE_PATH` set to it.
+pub fn node_modules() -> Option<PathBuf> {
+    Some(find("node")?.join("node_modules"))
+}
+
+/// Says that the running test is skipped for want of `part`.
+pub fn skip(part: &str, why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    eprintln!("skipped: {test}: {part} ({why})");
+    let list = peers().join("skipped");
+    if let Ok(mut list) = std::fs::OpenOptions::new().append(true).open(list) {
+        let program = std::env::args().next().unwrap_or_default();
+        let program = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy();
+        // One write a line: test programs run side by side.
+        let _ = list.write_all(format!("{program}::{test}\t{part}\t{why}\n").as_bytes());
+    }
+}
+
+fn peers() -> PathBuf {
+    match std::env::var_os("CATCHMENT_PEERS") {
+        Some(folder) => folder.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers"),
+    }
+}
