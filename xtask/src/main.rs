@@ -87,10 +87,10 @@ fn test(place: &Place, args: &[String]) -> anyhow::Result<ExitCode> {
         .spawn()
         .context("starting cargo test")?;
     let output = child.stdout.take().context("cargo test's output")?;
-    let mut tally = Tally::follow(output)?;
+    let mut tally = Tally::follow(output, std::io::stdout())?;
     let passed = child.wait()?.success();
     tally.skips(&std::fs::read_to_string(&skipped)?);
-    tally.report();
+    println!("{tally}");
     Ok(code(passed))
 }
 

@@ -1,7 +1,7 @@
 //! Adds up what `cargo test` says, with the tests that skipped themselves for want of a real part.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -15,11 +15,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Passes `output` on as it comes and adds up its `test result:` lines.
-    pub fn follow(output: impl Read) -> std::io::Result<Tally> {
+    /// Passes `output` on to `terminal` as it comes, and adds up its `test result:` lines.
+    pub fn follow(output: impl Read, mut terminal: impl Write) -> std::io::Result<Tally> {
         let mut tally = Tally::default();
         let mut output = BufReader::new(output);
-        let (mut line, mut terminal) = (Vec::new(), std::io::stdout());
+        let mut line = Vec::new();
         while output.read_until(b'\n', &mut line)? > 0 {
             terminal.write_all(&line)?;
             terminal.flush()?;
@@ -51,10 +51,6 @@ impl Tally {
             }
         }
     }
-
-    pub fn report(&self) {
-        println!("{self}");
-    }
 }
 
 impl std::fmt::Display for Tally {
@@ -80,7 +76,7 @@ mod tests {
         let output = "running 3 tests\n...\n\
             test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s\n\n\
             test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.25s\n";
-        let mut tally = Tally::follow(output.as_bytes()).unwrap_or_default();
+        let mut tally = Tally::follow(output.as_bytes(), std::io::sink()).unwrap_or_default();
         tally.skips("config::runs\tcollector\tnot built\nhost::names\tcollector\tnot built\nnot a line\n");
         assert_eq!(tally.to_string(), "real part skipped: collector (not built)\n5 passed, 2 failed, 3 skipped");
     }
