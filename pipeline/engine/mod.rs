@@ -1,9 +1,179 @@
 //! Runs the graph: receivers -> processors -> log -> cursors -> exporters. Names no component.
+//!
+//! A batch is one `Batch` from the receiver to the log; the sender is answered when the log has it. From there each
+//! exporter goes at its own pace ([`delivery`]): a slow or dead one holds at most 32 MiB, and nobody else up.
+//! An exporter in several of the pipelines that a batch goes through untouched is given the batch once.
 
-#[allow(dead_code)] // until the graph lands
+mod attempt;
+mod backoff;
+mod delivery;
+mod grouping;
+mod intake;
 mod meters;
-#[allow(dead_code)] // until the graph lands
+mod plan;
+mod progress;
 mod registry;
+mod reload;
+mod running;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+pub use plan::{PipelinePlan, Plan, Planned};
 pub use registry::Status;
+pub use reload::Changes;
+
+use crate::component::{Admission, Context, MemoryGauge, Offers};
+use crate::log::{Counts, Log};
+use attempt::Pace;
+use intake::Chain;
+use registry::Meters;
+use running::{RunningExporter, RunningReceiver, Starter};
+
+/// What the engine runs on.
+pub struct Runtime {
+    pub log: Log,
+    /// Where the log is; `None`: in memory, gone with the process.
+    pub log_path: Option<String>,
+    pub log_limit_bytes: u64,
+    pub offers: Offers,
+    pub memory: Arc<MemoryGauge>,
+    pub admission: Arc<Admission>,
+}
+
+/// A running graph. Dropping it without [`Engine::shutdown`] cuts everything off; the log keeps what it has.
+pub struct Engine {
+    starter: Starter,
+    status: Status,
+    plan: Plan,
+    graph: Graph,
+    ended: mpsc::UnboundedReceiver<String>,
+    sampler: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Graph {
+    /// By pipeline id.
+    chains: BTreeMap<String, Arc<Chain>>,
+    receivers: BTreeMap<String, RunningReceiver>,
+    exporters: BTreeMap<String, RunningExporter>,
+}
+
+/// What shutdown left undone, by exporter. With a log on disk the next start goes on from there.
+#[derive(Debug, Default)]
+pub struct Leftover {
+    pub exporters: Vec<(String, Counts)>,
+}
+
+impl Engine {
+    /// Builds and starts everything, or nothing: exporters first, so that what receivers take has somewhere to go.
+    pub async fn start(plan: Plan, runtime: Runtime) -> anyhow::Result<Engine> {
+        let Runtime { log, log_path, log_limit_bytes, offers, memory, admission } = runtime;
+        let status = Status::new(memory.clone(), admission.clone());
+        let (tell, ended) = mpsc::unbounded_channel();
+        let durable_log = log_path.is_some();
+        status.set_log(status::log_reader(log.clone(), log_path, log_limit_bytes));
+        let context = Context { id: String::new(), offers, memory, admission };
+        let mut engine = Engine {
+            starter: Starter { log, durable_log, context, ended: tell },
+            sampler: tokio::spawn(sample(status.clone())),
+            status,
+            plan: Plan::default(),
+            graph: Graph::default(),
+            ended,
+        };
+        engine.apply(plan).await?;
+        engine.status.set_ready(true);
+        Ok(engine)
+    }
+
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
+    /// Waits until a component that should run has ended by itself, and says which and why.
+    pub async fn failed(&mut self) -> String {
+        match self.ended.recv().await {
+            Some(which) => which,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Receivers finish the answers under way and stop; exporters hand over what the log holds, until the deadline;
+    /// what is then left stays in the log.
+    pub async fn shutdown(mut self, patience: Duration) -> Leftover {
+        let deadline = Instant::now() + patience;
+        self.status.set_ready(false);
+        let receivers = std::mem::take(&mut self.graph.receivers);
+        receivers.values().for_each(RunningReceiver::ask_to_stop);
+        // Some time is kept for exporters, however long the last answers take.
+        join_all(receivers.into_values().map(|receiver| receiver.stop(patience.mul_f64(0.4)))).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let exporters = std::mem::take(&mut self.graph.exporters);
+        join_all(exporters.into_values().map(|exporter| exporter.stop(Pace::Drain, left))).await;
+        let leftover = self.leftover();
+        if let Err(error) = self.starter.log.close().await {
+            tracing::warn!(%error, "the log did not close cleanly; the next start recovers it");
+        }
+        leftover
+    }
+
+    fn leftover(&self) -> Leftover {
+        let mut leftover = Leftover::default();
+        for backlog in self.starter.log.backlogs() {
+            let Counts { records, items, bytes } = backlog.pending;
+            if records == 0 {
+                continue;
+            }
+            let exporter = backlog.cursor.to_string();
+            match self.starter.durable_log {
+                true => tracing::info!(exporter, records, items, bytes, "undelivered data stays in the log for the next start"),
+                false => tracing::error!(exporter, records, items, bytes, "data lost: the log is in memory only, and the process stops before its delivery"),
+            }
+            leftover.exporters.push((exporter, Counts { records, items, bytes }));
+        }
+        leftover
+    }
+
+    fn publish(&self) {
+        let wiring = self.plan.pipelines.iter().map(|pipeline| status::Pipeline {
+            id: pipeline.id.clone(),
+            signal: pipeline.signal.name(),
+            receivers: pipeline.receivers.clone(),
+            processors: pipeline.processors.clone(),
+            exporters: pipeline.exporters.clone(),
+        });
+        let graph = &self.graph;
+        let chains = graph.chains.iter();
+        self.status.set_graph(Meters {
+            pipelines: wiring.collect(),
+            receivers: graph.receivers.iter().map(|(id, receiver)| (id.clone(), receiver.meters.clone())).collect(),
+            processors: chains.map(|(id, chain)| (id.clone(), chain.meters.clone())).collect(),
+            exporters: graph.exporters.iter().map(|(id, exporter)| (id.clone(), exporter.meters.clone())).collect(),
+        });
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.sampler.abort();
+        self.graph.exporters.values().for_each(|exporter| exporter.set_pace(Pace::Abort));
+        self.graph.receivers.values().for_each(RunningReceiver::ask_to_stop);
+    }
+}
+
+async fn sample(status: Status) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        status.sample(ticks.tick().await);
+    }
+}

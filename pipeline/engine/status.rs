@@ -3,6 +3,8 @@
 //! Items are metric points, log records or spans. Times are milliseconds since 1970 in UTC. Totals count from the
 //! start of the process, and go on over a reload that keeps the component.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use serde::Serialize;
 
 pub use super::meters::Failure;
@@ -132,10 +134,13 @@ pub struct Log {
     pub appended_records: u64,
     pub appended_bytes: u64,
     pub fsyncs: u64,
-    /// Of the last second's fsyncs, or of the last one.
+    /// On average.
     pub fsync_seconds: f64,
-    pub refused_records: u64,
-    pub last_error: Option<Failure>,
+    pub fsync_failures: u64,
+    /// Appends refused for now: no room, or a failing disk.
+    pub refused_requests: u64,
+    /// To the budget (`drop_oldest`) or to corruption.
+    pub lost_items: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -144,4 +149,26 @@ pub struct Reload {
     pub applied: bool,
     /// What was restarted, or why nothing was.
     pub message: String,
+}
+
+pub(super) fn log_reader(log: crate::log::Log, path: Option<String>, limit_bytes: u64) -> Box<dyn Fn() -> Log + Send> {
+    Box::new(move || {
+        let stats = log.stats();
+        let syncs = stats.syncs.load(Relaxed);
+        Log {
+            durable: path.is_some(),
+            path: path.clone(),
+            last: log.head(),
+            bytes: stats.stored_bytes.load(Relaxed),
+            limit_bytes,
+            segments: stats.segments.load(Relaxed),
+            appended_records: stats.appended_records.load(Relaxed),
+            appended_bytes: stats.appended_bytes.load(Relaxed),
+            fsyncs: syncs,
+            fsync_seconds: stats.sync_nanos.load(Relaxed) as f64 / 1e9 / syncs.max(1) as f64,
+            fsync_failures: stats.sync_failures.load(Relaxed),
+            refused_requests: stats.refused.load(Relaxed),
+            lost_items: stats.lost_items.load(Relaxed),
+        }
+    })
 }

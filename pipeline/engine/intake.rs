@@ -1,0 +1,159 @@
+//! From a receiver into the log: every pipeline's processors, then one append for all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+
+use super::meters::lock;
+use super::registry::{ProcessorMeters, ReceiverMeters};
+use crate::batch::{Batch, Signal};
+use crate::component::{Accept, Grouping, Processor, Refused};
+use crate::log::{Entry, Log, Pipelines};
+
+/// A pipeline's processors, shared by its receivers.
+pub(super) struct Chain {
+    pub id: String,
+    pub stages: Vec<Stage>,
+    pub grouping: Option<Grouping>,
+    /// The chain alone, as the log names it.
+    pub alone: Pipelines,
+    pub meters: Vec<Arc<ProcessorMeters>>,
+}
+
+pub(super) struct Stage {
+    pub processor: Mutex<Box<dyn Processor>>,
+    pub meters: Arc<ProcessorMeters>,
+}
+
+impl Chain {
+    fn process(&self, batch: &Batch) -> Result<Vec<Batch>, Refused> {
+        let mut batches = vec![batch.clone()];
+        for stage in &self.stages {
+            let now = SystemTime::now();
+            let mut out = Vec::with_capacity(batches.len());
+            for batch in batches {
+                let items = batch.items();
+                stage.meters.incoming.add(items);
+                lock(&stage.processor).process(batch, now, &mut out).inspect_err(|refused| {
+                    stage.meters.refused.add(items);
+                    stage.meters.failure.set(refused.to_string());
+                })?;
+            }
+            stage.meters.outgoing.add(out.iter().map(Batch::items).sum());
+            batches = out;
+        }
+        batches.retain(|batch| !batch.is_empty());
+        Ok(batches)
+    }
+}
+
+/// The pipelines of one receiver.
+#[derive(Default)]
+pub(super) struct Routes {
+    routes: HashMap<Signal, Route>,
+}
+
+struct Route {
+    chains: Vec<Arc<Chain>>,
+    /// All of `chains`, as the log names them.
+    all: Pipelines,
+}
+
+impl Routes {
+    pub fn new(chains: impl IntoIterator<Item = (Signal, Arc<Chain>)>) -> Routes {
+        let mut by_signal: HashMap<Signal, Vec<Arc<Chain>>> = HashMap::new();
+        for (signal, chain) in chains {
+            by_signal.entry(signal).or_default().push(chain);
+        }
+        let routes = by_signal.into_iter().map(|(signal, chains)| {
+            let all = Pipelines::new(chains.iter().map(|chain| chain.id.as_str()));
+            (signal, Route { chains, all })
+        });
+        Routes { routes: routes.collect() }
+    }
+}
+
+impl Route {
+    /// What is to be logged: a batch that several pipelines left as it was is there once, for all of them.
+    fn entries(&self, batch: &Batch) -> Result<Vec<Entry>, Refused> {
+        if self.chains.iter().all(|chain| chain.stages.is_empty()) {
+            return Ok(vec![Entry { pipelines: self.all.clone(), batch: batch.clone() }]);
+        }
+        let mut untouched = Vec::new();
+        let mut entries = Vec::new();
+        for chain in &self.chains {
+            for out in chain.process(batch)? {
+                match out.is_same(batch) {
+                    true => untouched.push(chain),
+                    false => entries.push(Entry { pipelines: chain.alone.clone(), batch: out }),
+                }
+            }
+        }
+        if !untouched.is_empty() {
+            let pipelines = match untouched.len() == self.chains.len() {
+                true => self.all.clone(),
+                false => Pipelines::new(untouched.iter().map(|chain| chain.id.as_str())),
+            };
+            entries.push(Entry { pipelines, batch: batch.clone() });
+        }
+        Ok(entries)
+    }
+}
+
+pub(super) struct Intake {
+    id: String,
+    log: Log,
+    routes: RwLock<Arc<Routes>>,
+    meters: Arc<ReceiverMeters>,
+}
+
+impl Intake {
+    pub fn new(id: String, log: Log, meters: Arc<ReceiverMeters>) -> Intake {
+        Intake { id, log, routes: RwLock::default(), meters }
+    }
+
+    /// What is being taken goes the old way, what comes next the new one.
+    pub fn set_routes(&self, routes: Routes) {
+        *self.routes.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(routes);
+    }
+
+    async fn take(&self, batch: Batch) -> Result<(), Refused> {
+        let entries = {
+            let routes = self.routes.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            let signal = batch.signal();
+            let Some(route) = routes.routes.get(&signal) else {
+                return Err(Refused::Rejected {
+                    reason: format!("no pipeline carries {} from receiver `{}`", signal.name(), self.id),
+                });
+            };
+            route.entries(&batch)?
+        };
+        if !entries.is_empty() {
+            self.log.append_all(entries).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Accept for Intake {
+    async fn accept(&self, batch: Batch) -> Result<(), Refused> {
+        let items = batch.items();
+        if items == 0 {
+            return Ok(());
+        }
+        match self.take(batch).await {
+            Ok(()) => {
+                self.meters.accepted.add(items);
+                Ok(())
+            }
+            Err(refused) => {
+                self.meters.refused.add(items);
+                self.meters.failure.set(refused.to_string());
+                Err(refused)
+            }
+        }
+    }
+}
