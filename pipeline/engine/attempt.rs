@@ -100,9 +100,8 @@ impl Attempts {
     async fn attempt(&self, piece: &Piece) -> Option<Result<(), ExportError>> {
         let export = AssertUnwindSafe(self.exporter.export(&piece.batch, piece.last)).catch_unwind();
         let timeout = self.settings.timeout;
-        let timed = async {
-            if timeout.is_zero() { Ok(export.await) } else { tokio::time::timeout(timeout, export).await }
-        };
+        let timed =
+            async { if timeout.is_zero() { Ok(export.await) } else { tokio::time::timeout(timeout, export).await } };
         let mut pace = self.pace.clone();
         let ended = tokio::select! {
             ended = timed => ended,
@@ -111,7 +110,9 @@ impl Attempts {
         Some(match ended {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(ExportError::Permanent { reason: "the exporter panicked on this batch".to_owned() }),
-            Err(_) => Err(ExportError::Transient { retry_after: None, reason: format!("no answer within {timeout:?}") }),
+            Err(_) => {
+                Err(ExportError::Transient { retry_after: None, reason: format!("no answer within {timeout:?}") })
+            }
         })
     }
 

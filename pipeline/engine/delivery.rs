@@ -103,7 +103,8 @@ impl Delivery {
 
     fn hand_over(&mut self) {
         let consumers = self.attempts.settings.num_consumers.max(1);
-        let room = |under_way: usize, bytes: usize| under_way == 0 || (under_way < consumers && bytes < IN_FLIGHT_BYTES);
+        let room =
+            |under_way: usize, bytes: usize| under_way == 0 || (under_way < consumers && bytes < IN_FLIGHT_BYTES);
         while !self.left && room(self.under_way.len(), self.bytes_under_way) {
             let Some(piece) = self.grouper.pop(Instant::now()) else { break };
             let bytes = piece.batch.otlp().len();
@@ -150,10 +151,12 @@ impl Delivery {
 
 /// Never, for an exporter that is durable when `export` returns.
 async fn moved(durable: &mut Option<watch::Receiver<Position>>) {
-    match durable {
-        Some(durable) if durable.changed().await.is_ok() => {}
-        _ => std::future::pending().await,
+    if let Some(durable) = durable
+        && durable.changed().await.is_ok()
+    {
+        return;
     }
+    std::future::pending().await
 }
 
 async fn at(due: Option<Instant>) {

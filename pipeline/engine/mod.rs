@@ -135,8 +135,20 @@ impl Engine {
             }
             let exporter = backlog.cursor.to_string();
             match self.starter.durable_log {
-                true => tracing::info!(exporter, records, items, bytes, "undelivered data stays in the log for the next start"),
-                false => tracing::error!(exporter, records, items, bytes, "data lost: the log is in memory only, and the process stops before its delivery"),
+                true => tracing::info!(
+                    exporter,
+                    records,
+                    items,
+                    bytes,
+                    "undelivered data stays in the log for the next start"
+                ),
+                false => tracing::error!(
+                    exporter,
+                    records,
+                    items,
+                    bytes,
+                    "data lost: the log is in memory only, and the process stops before its delivery"
+                ),
             }
             leftover.exporters.push((exporter, Counts { records, items, bytes }));
         }

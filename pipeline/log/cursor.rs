@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::log::interest::Backlog;
+use crate::log::interest::{Backlog, Interest};
 use crate::log::record::Record;
 use crate::log::state::Taken;
 use crate::log::{Log, Position};
@@ -50,6 +50,11 @@ impl Cursor {
                 }
             }
         }
+    }
+
+    /// Everything the log holds for it has been handed out; some of it may not be committed yet.
+    pub fn is_drained(&self) -> bool {
+        self.log.state().cursors.get(&self.name).is_none_or(Interest::is_drained)
     }
 
     pub fn committer(&self) -> Committer {
