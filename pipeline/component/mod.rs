@@ -45,6 +45,12 @@ pub struct Spec<P: ?Sized + 'static> {
 pub type ReceiverSpec = Spec<dyn ReceiverPlan>;
 pub type ProcessorSpec = Spec<dyn ProcessorPlan>;
 pub type ExporterSpec = Spec<dyn ExporterPlan>;
+/// What is not a stage of a pipeline: the lake, the dashboard. Its spec carries no signal.
+pub type ExtensionSpec = Spec<dyn ExtensionPlan>;
+
+/// A checked extension. The binary, which lists the extensions, knows their types and builds them:
+/// `(plan as &dyn Any).downcast_ref::<LakePlan>()`.
+pub trait ExtensionPlan: Any + Send + Sync {}
 
 /// What a plan may reach when it is built.
 #[derive(Clone)]

@@ -158,6 +158,11 @@ impl Section {
         all.iter().filter(|mistake| wanted(mistake.severity)).map(Mistake::to_string).collect()
     }
 
+    /// A mapping whose keys are the user's, as it stands.
+    pub(crate) fn entries(&mut self, key: &str) -> Vec<Entry> {
+        self.section(key).map(|mut section| std::mem::take(&mut section.entries)).unwrap_or_default()
+    }
+
     pub(crate) fn value(&self, key: &str) -> Option<&Node> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
