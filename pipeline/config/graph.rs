@@ -97,7 +97,7 @@ pub fn plan(
     registry: &Registry<'_>,
 ) -> Result<Plan, Vec<Mistake>> {
     let report = Report::default();
-    let loaded = load(sources, sets, env, &report);
+    let Some(loaded) = load(sources, sets, env, &report) else { return Err(report.mistakes()) };
     let mut root = Section::new(&loaded.expanded, String::new(), &report);
 
     let mut receivers = define(&mut root, "receiver", registry.receivers, &report);
@@ -117,7 +117,10 @@ pub fn plan(
             telemetry = service.section("telemetry").map(Telemetry::read).unwrap_or_default();
             for (id, place, mut section) in pipelines_of(&mut service) {
                 let Some(signal) = signal_of(&id, &place, section.path(), &report) else {
-                    ["receivers", "processors", "exporters"].map(|key| names(&mut section, key));
+                    // Its lists are fine as far as anyone can tell.
+                    for key in ["receivers", "processors", "exporters"] {
+                        names(&mut section, key);
+                    }
                     continue;
                 };
                 pipelines.push(Pipeline {

@@ -38,18 +38,19 @@ pub struct Loaded {
 }
 
 /// `sources` as `--config` takes them: a path, `file:path`, `yaml:inline`, `env:NAME`; later ones win, mappings
-/// merge, lists replace. `sets` as `--set` takes them, after all sources.
-pub fn load(sources: &[String], sets: &[String], env: &dyn Environment, report: &Report) -> Loaded {
+/// merge, lists replace. `sets` as `--set` takes them, after all sources. `None`: one could not be read, and
+/// what the others say would only be half of it.
+pub fn load(sources: &[String], sets: &[String], env: &dyn Environment, report: &Report) -> Option<Loaded> {
+    let sources = sources.iter().map(|source| read(source, env, report));
+    let sets = sets.iter().map(|set| assignment(set, report));
+    let read = sources.chain(sets).collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()?;
     let mut written = Node::new(Value::Null, command_line("configuration"));
     // An empty source changes nothing.
-    for node in sources.iter().filter_map(|source| read(source, env, report)).filter(|node| !node.is_null()) {
-        merge(&mut written, node);
-    }
-    for node in sets.iter().filter_map(|set| assignment(set, report)) {
+    for node in read.into_iter().filter(|node| !node.is_null()) {
         merge(&mut written, node);
     }
     let expanded = expand(&written, env, report);
-    Loaded { written, expanded }
+    Some(Loaded { written, expanded })
 }
 
 fn command_line(what: &str) -> Place {

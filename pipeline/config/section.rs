@@ -65,10 +65,10 @@ impl Section {
         self.get(key)
     }
 
-    /// One of a few words.
+    /// One of a few words, in any case.
     pub fn choice<T: Clone>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let word = self.get::<String>(key)?;
-        let found = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| value.clone());
+        let found = choices.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
         if found.is_none() {
             let names = choices.iter().map(|(name, _)| *name);
             self.mistake(key, format!("\"{word}\" is not one of the choices"), suggest(&word, names, "choices"));

@@ -82,11 +82,8 @@ impl Telemetry {
 
     fn read_logs(&mut self, mut logs: Section) {
         use LogLevel::{Debug, Error, Info, Warn};
-        // The Collector takes levels in either case.
         let levels = [("debug", Debug), ("info", Info), ("warn", Warn), ("error", Error)];
-        let upper = [("DEBUG", Debug), ("INFO", Info), ("WARN", Warn), ("ERROR", Error)];
-        let known = upper.into_iter().chain(levels).collect::<Vec<_>>();
-        self.log_level = logs.choice("level", &known).unwrap_or(self.log_level);
+        self.log_level = logs.choice("level", &levels).unwrap_or(self.log_level);
         let encodings = [("console", Encoding::Console), ("json", Encoding::Json)];
         self.log_encoding = logs.choice("encoding", &encodings).unwrap_or(self.log_encoding);
         for key in ["development", "disable_caller", "disable_stacktrace", "disable_zap_resource", "initial_fields"] {

@@ -82,8 +82,3 @@ pub fn bytes(text: &str) -> Result<u64, &'static str> {
     let size = nanos(number, per_unit).ok_or("is not a size")?;
     u64::try_from(size).map_err(|_| "is too large")
 }
-
-/// The shortest way to write a whole duration, for messages.
-pub fn show(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string().replace(' ', "")
-}

@@ -99,6 +99,10 @@ impl<'a> Builder<'a> {
         Fatal
     }
 
+    fn too_deep(&self, place: &Place) -> Fatal {
+        self.fatal(place, format!("more than {MAX_DEPTH} levels deep"), "close the brackets, or flatten it")
+    }
+
     fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), Fatal> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -152,7 +156,7 @@ impl<'a> Builder<'a> {
 
     fn begin(&mut self, anchor: usize, place: Place, children: Children) -> Result<(), Fatal> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(self.fatal(&place, format!("more than {MAX_DEPTH} levels deep"), "flatten it"));
+            return Err(self.too_deep(&place));
         }
         self.open.push(Open { anchor, place, weight: 0, depth: 0, children });
         Ok(())
@@ -216,6 +220,9 @@ impl<'a> Builder<'a> {
         });
         if let Some(place) = tab {
             return self.fatal(&place, "a tab is used for indentation", "YAML allows only spaces there");
+        }
+        if error.info().contains("recursion limit") {
+            return self.too_deep(&at);
         }
         let mend = match error.info() {
             info if info.contains("mapping values") => "a value with \": \" in it needs quotes; check the indentation",
