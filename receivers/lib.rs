@@ -2,4 +2,6 @@
 
 use catchment_pipeline::component::ReceiverSpec;
 
-pub const SPECS: &[&ReceiverSpec] = &[];
+pub mod otlp;
+
+pub const SPECS: &[&ReceiverSpec] = &[&otlp::SPEC];

@@ -2,6 +2,7 @@
 //! the engine drives. The engine owns retry, queueing, order and shutdown; a component makes one attempt.
 
 mod settings;
+pub mod tls;
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

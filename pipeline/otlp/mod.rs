@@ -1,5 +1,7 @@
 //! OTLP protobuf bytes <-> Arrow columns, with no object per row.
 
+pub mod json;
+
 use crate::batch::{Rows, Signal};
 
 /// Bytes that are not a valid OTLP export request; nothing of them was taken.

@@ -1,0 +1,142 @@
+//! What is said to senders: the body with its trailers, `google.rpc.Status`, and how long to wait.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ::http::HeaderMap;
+use bytes::Bytes;
+use catchment_pipeline::component::Refused;
+use http_body::{Body, Frame, SizeHint};
+use prost::Message;
+use tonic::Code;
+
+/// A whole response body, with a gRPC response's trailers.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) data: Option<Bytes>,
+    pub(super) trailers: Option<HeaderMap>,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(data) = self.data.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
+    }
+}
+
+/// Why a request was not taken, before it is put in a protocol's words.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) why: Why,
+    pub(super) message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Why {
+    /// The sender's mistake; sending it again will not help.
+    Malformed,
+    TooLarge,
+    UnknownEncoding,
+    /// The sender took too long.
+    Slow,
+    /// Requests in flight hold all the memory they may.
+    Exhausted(Duration),
+    /// The pipeline cannot take it now.
+    Busy(Duration),
+}
+
+impl Refusal {
+    pub(super) fn new(why: Why, message: impl Into<String>) -> Refusal {
+        Refusal { why, message: message.into() }
+    }
+
+    /// `Admission` said no.
+    pub(super) fn admission(refused: Refused) -> Refusal {
+        match refused {
+            Refused::Busy { retry_after, reason } => Refusal::new(Why::Exhausted(retry_after), reason),
+            Refused::Rejected { reason } => Refusal::new(Why::Malformed, reason),
+        }
+    }
+
+    /// The pipeline said no.
+    pub(super) fn pipeline(refused: Refused) -> Refusal {
+        match refused {
+            Refused::Busy { retry_after, reason } => Refusal::new(Why::Busy(retry_after), reason),
+            Refused::Rejected { reason } => Refusal::new(Why::Malformed, reason),
+        }
+    }
+
+    pub(super) fn code(&self) -> Code {
+        match self.why {
+            Why::Malformed => Code::InvalidArgument,
+            Why::TooLarge | Why::Exhausted(_) => Code::ResourceExhausted,
+            Why::UnknownEncoding => Code::Unimplemented,
+            Why::Slow => Code::DeadlineExceeded,
+            Why::Busy(_) => Code::Unavailable,
+        }
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self.why {
+            Why::Exhausted(wait) | Why::Busy(wait) => Some(wait),
+            Why::Malformed | Why::TooLarge | Why::UnknownEncoding | Why::Slow => None,
+        }
+    }
+
+    /// `google.rpc.Status`, with a `RetryInfo` when the sender should come again.
+    pub(super) fn status(&self) -> RpcStatus {
+        let details = self.retry_after().map(|wait| {
+            let delay = Delay { seconds: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), nanos: wait.subsec_nanos() as i32 };
+            let info = RetryInfo { delay: Some(delay) };
+            Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() }
+        });
+        RpcStatus { code: self.code() as i32, message: self.message.clone(), details: details.into_iter().collect() }
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    pub(super) code: i32,
+    #[prost(string, tag = "2")]
+    pub(super) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) details: Vec<Any>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Any {
+    #[prost(string, tag = "1")]
+    pub(super) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    pub(super) delay: Option<Delay>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Delay {
+    #[prost(int64, tag = "1")]
+    pub(super) seconds: i64,
+    #[prost(int32, tag = "2")]
+    pub(super) nanos: i32,
+}
