@@ -100,7 +100,8 @@ impl Refusal {
     /// `google.rpc.Status`, with a `RetryInfo` when the sender should come again.
     pub(super) fn status(&self) -> RpcStatus {
         let details = self.retry_after().map(|wait| {
-            let delay = Delay { seconds: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), nanos: wait.subsec_nanos() as i32 };
+            let delay =
+                Delay { seconds: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), nanos: wait.subsec_nanos() as i32 };
             let info = RetryInfo { delay: Some(delay) };
             Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() }
         });

@@ -26,7 +26,8 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn too_large(&self) -> Refusal {
-        let message = format!("the request is larger than {} bytes, the limit here; send smaller batches", self.max_bytes);
+        let message =
+            format!("the request is larger than {} bytes, the limit here; send smaller batches", self.max_bytes);
         Refusal::new(Why::TooLarge, message)
     }
 }

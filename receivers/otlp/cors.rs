@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn origins() {
-        let check = |pattern: &str, origin: &str, expect: bool| assert_eq!(matches(pattern, origin), expect, "{pattern} {origin}");
+        let check = |pattern: &str, origin: &str, expect: bool| {
+            assert_eq!(matches(pattern, origin), expect, "{pattern} {origin}")
+        };
         check("*", "https://a.example", true);
         check("https://a.example", "https://A.example", true);
         check("https://a.example", "https://a.example.evil", false);

@@ -74,7 +74,9 @@ impl Encoding {
         };
         let (magic, body) = peek(body).map_err(wrong)?;
         match self {
-            Encoding::Gzip => drain(flate2::bufread::MultiGzDecoder::new(BufReader::new(body)), compressed, reserved, wrong),
+            Encoding::Gzip => {
+                drain(flate2::bufread::MultiGzDecoder::new(BufReader::new(body)), compressed, reserved, wrong)
+            }
             Encoding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::new(body).map_err(wrong)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrong)?;

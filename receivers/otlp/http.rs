@@ -152,7 +152,9 @@ fn refused(format: Format, refusal: &Refusal, settings: &Settings) -> Response<A
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, seconds.max(1).into());
     }
-    if refusal.why == Why::UnknownEncoding && let Ok(names) = HeaderValue::from_str(&names(&settings.encodings)) {
+    if refusal.why == Why::UnknownEncoding
+        && let Ok(names) = HeaderValue::from_str(&names(&settings.encodings))
+    {
         headers.insert(ACCEPT_ENCODING, names);
     }
     response

@@ -33,9 +33,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use catchment_pipeline::batch::Signal;
 use catchment_pipeline::component::tls::ServerTls;
-use catchment_pipeline::component::{
-    Context, Outlet, Receiver, ReceiverPlan, ReceiverSpec, Stability,
-};
+use catchment_pipeline::component::{Context, Outlet, Receiver, ReceiverPlan, ReceiverSpec, Stability};
 use catchment_pipeline::config::Section;
 use tokio_util::sync::CancellationToken;
 

@@ -59,7 +59,8 @@ impl Listener {
     pub(super) async fn open(listen: &Listen, only_http2: bool) -> anyhow::Result<Listener> {
         let at = || format!("{}:{}", listen.host, listen.port);
         let alpn: &[&str] = if only_http2 { &["h2"] } else { &["h2", "http/1.1"] };
-        let tls = listen.tls.as_ref().map(|tls| tls.build(alpn)).transpose().with_context(|| format!("tls of {}", at()))?;
+        let tls =
+            listen.tls.as_ref().map(|tls| tls.build(alpn)).transpose().with_context(|| format!("tls of {}", at()))?;
         let socket = bind(&listen.host, listen.port).await.with_context(|| format!("cannot listen on {}", at()))?;
         let mut server = auto::Builder::new(TokioExecutor::new());
         if only_http2 {
@@ -99,11 +100,13 @@ impl Listener {
                 let serve = async {
                     match acceptor {
                         None => connections.serve(stream, door, outlet, &shutdown).await,
-                        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                            Ok(Ok(stream)) => connections.serve(stream, door, outlet, &shutdown).await,
-                            Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
-                            Err(_) => tracing::debug!("TLS handshake timed out"),
-                        },
+                        Some(acceptor) => {
+                            match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                                Ok(Ok(stream)) => connections.serve(stream, door, outlet, &shutdown).await,
+                                Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
+                                Err(_) => tracing::debug!("TLS handshake timed out"),
+                            }
+                        }
                     }
                 };
                 cut.run_until_cancelled(serve).await;

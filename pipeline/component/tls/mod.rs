@@ -8,9 +8,9 @@
 //! With `reload_interval` the files are looked at again at the first connection after it has passed; a new
 //! certificate that is wrong leaves the old one in service, with a warning.
 
-mod verify;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ impl ServerTls {
         let load = move || Material::load(&plan.common, plan.client_ca.as_ref());
         let (common, interval) = (self.common.clone(), self.common.reload_interval);
         Reloading::new(interval, load, move |material| {
-            let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(common.versions())?;
+            let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&common.versions())?;
             let builder = match &material.client_ca {
                 Some(pem) => {
                     let roots = Arc::new(roots(pem, "client_ca_file")?);
@@ -129,10 +129,12 @@ impl ClientTls {
             move || Material::load(&common, None),
             move |material| {
                 let builder =
-                    ClientConfig::builder_with_provider(provider()).with_protocol_versions(plan.common.versions())?;
+                    ClientConfig::builder_with_provider(provider()).with_protocol_versions(&plan.common.versions())?;
                 let builder = builder.dangerous().with_custom_certificate_verifier(plan.verifier(material)?);
                 let mut config = match material.identity()? {
-                    Some((certs, key)) => builder.with_client_auth_cert(certs, key).context("cert_file and key_file")?,
+                    Some((certs, key)) => {
+                        builder.with_client_auth_cert(certs, key).context("cert_file and key_file")?
+                    }
                     None => builder.with_no_client_auth(),
                 };
                 config.alpn_protocols.clone_from(&alpn);
@@ -180,11 +182,11 @@ impl TlsCommon {
         TlsCommon { ca, cert, key, min_version, max_version, reload_interval }
     }
 
-    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+    fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {
         match (self.min_version, self.max_version) {
-            (TlsVersion::V1_3, _) => &[&rustls::version::TLS13],
-            (TlsVersion::V1_2, Some(TlsVersion::V1_2)) => &[&rustls::version::TLS12],
-            (TlsVersion::V1_2, _) => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            (TlsVersion::V1_3, _) => vec![&rustls::version::TLS13],
+            (TlsVersion::V1_2, Some(TlsVersion::V1_2)) => vec![&rustls::version::TLS12],
+            (TlsVersion::V1_2, _) => vec![&rustls::version::TLS13, &rustls::version::TLS12],
         }
     }
 }
@@ -251,7 +253,8 @@ impl Material {
 
     fn identity(&self) -> anyhow::Result<Option<Identity>> {
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else { return Ok(None) };
-        let certs = CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>().context("cert_file is not PEM")?;
+        let certs =
+            CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>().context("cert_file is not PEM")?;
         if certs.is_empty() {
             bail!("cert_file holds no certificate");
         }

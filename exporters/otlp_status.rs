@@ -1,0 +1,225 @@
+//! What an OTLP destination's answer means for the batch: the one place where codes become [`ExportError`]s,
+//! after OTLP's tables of retryable codes.
+
+use std::time::{Duration, SystemTime};
+
+use catchment_pipeline::component::ExportError;
+use http::StatusCode;
+use http::header::{HeaderMap, RETRY_AFTER};
+use prost::Message;
+use tonic::{Code, Status};
+
+/// No destination makes us wait longer than this between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+/// Of what a destination says in an error.
+const LONGEST_REASON: usize = 512;
+
+pub(crate) fn from_grpc(status: &Status) -> ExportError {
+    let retry_after = retry_info(status.details());
+    let reason = format!("{:?}: {}", status.code(), shortened(status.message()));
+    let transient = match status.code() {
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        // Without a time to come back it means: never.
+        Code::ResourceExhausted => retry_after.is_some(),
+        _ => false,
+    };
+    if transient { ExportError::Transient { retry_after, reason } } else { ExportError::Permanent { reason } }
+}
+
+/// `body`: the start of what came with it.
+pub(crate) fn from_http(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> ExportError {
+    let said = match headers.get(http::header::CONTENT_TYPE).map(|value| value.as_bytes()) {
+        Some(b"application/x-protobuf") => RpcStatus::decode(body).map(|status| status.message).unwrap_or_default(),
+        Some(b"application/json") => serde_json::from_slice::<serde_json::Value>(body)
+            .ok()
+            .and_then(|json| json.get("message")?.as_str().map(str::to_owned))
+            .unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
+        _ => String::from_utf8_lossy(body).into_owned(),
+    };
+    let reason = format!("HTTP {status}: {}", shortened(&said));
+    match status.as_u16() {
+        429 | 502 | 503 | 504 => {
+            let retry_after = headers.get(RETRY_AFTER).and_then(|value| wait(value.to_str().ok()?, now));
+            ExportError::Transient { retry_after, reason }
+        }
+        _ => ExportError::Permanent { reason },
+    }
+}
+
+/// The three signals' responses are one message on the wire.
+pub(crate) fn from_response(response: &[u8]) -> Result<(), ExportError> {
+    match Response::decode(response) {
+        Ok(Response { partial_success: Some(partial) }) => rejected(partial.rejected, &partial.error_message),
+        Ok(Response { partial_success: None }) => Ok(()),
+        // It was taken; what else was said is not understood.
+        Err(error) => {
+            tracing::debug!("the destination's answer is not OTLP: {error}");
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn from_json_response(response: &[u8]) -> Result<(), ExportError> {
+    let json = serde_json::from_slice::<serde_json::Value>(response).unwrap_or_default();
+    let Some(partial) = json.get("partialSuccess").and_then(|partial| partial.as_object()) else { return Ok(()) };
+    let count = partial.iter().find(|(key, _)| key.starts_with("rejected")).map(|(_, value)| value);
+    // 64-bit integers are strings in OTLP/JSON, numbers with some.
+    let count = count.and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok())).unwrap_or(0);
+    rejected(count, partial.get("errorMessage").and_then(|value| value.as_str()).unwrap_or_default())
+}
+
+fn rejected(count: i64, message: &str) -> Result<(), ExportError> {
+    match u64::try_from(count) {
+        Ok(0) | Err(_) => {
+            if !message.is_empty() {
+                tracing::warn!("the destination took everything, and warns: {}", shortened(message));
+            }
+            Ok(())
+        }
+        Ok(rejected) => Err(ExportError::Partial { rejected, reason: shortened(message) }),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// `Retry-After`: seconds, or a date.
+fn wait(text: &str, now: SystemTime) -> Option<Duration> {
+    let wait = match text.trim().parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(wait.min(LONGEST_WAIT))
+}
+
+fn retry_info(details: &[u8]) -> Option<Duration> {
+    let status = RpcStatus::decode(details).ok()?;
+    let info = status.details.iter().find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let delay = RetryInfo::decode(&info.value[..]).ok()?.delay.unwrap_or_default();
+    let (seconds, nanos) = (u64::try_from(delay.seconds).ok()?, u32::try_from(delay.nanos).ok()?);
+    Some(Duration::new(seconds.min(LONGEST_WAIT.as_secs()), nanos.min(999_999_999)))
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Response {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    rejected: i64,
+    #[prost(string, tag = "2")]
+    error_message: String,
+}
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    delay: Option<Delay>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Delay {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    /// `T`, `T <wait>`, or `P`.
+    fn kind(error: ExportError) -> String {
+        match error {
+            ExportError::Transient { retry_after: None, .. } => "T".into(),
+            ExportError::Transient { retry_after: Some(wait), .. } => format!("T {wait:?}"),
+            ExportError::Permanent { .. } => "P".into(),
+            ExportError::Partial { rejected, .. } => format!("partial {rejected}"),
+        }
+    }
+
+    /// The table of OTLP's specification.
+    #[test]
+    fn grpc_codes() {
+        let retryable = [1, 4, 10, 11, 14, 15];
+        for code in 1..=16 {
+            let expect = if retryable.contains(&code) { "T" } else { "P" };
+            assert_eq!(kind(from_grpc(&Status::new(Code::from(code), "m"))), expect, "{code}");
+        }
+        let info = RetryInfo { delay: Some(Delay { seconds: 2, nanos: 500_000_000 }) };
+        let any = Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() };
+        let status = RpcStatus { code: 8, message: "m".into(), details: vec![any] };
+        let exhausted = Status::with_details(Code::ResourceExhausted, "m", status.encode_to_vec().into());
+        assert_eq!(kind(from_grpc(&exhausted)), "T 2.5s");
+    }
+
+    #[test]
+    fn http_codes() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 90);
+        let check = |code: u16, retry_after: Option<&str>, expect: &str| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = retry_after {
+                headers.insert(RETRY_AFTER, value.parse().unwrap());
+            }
+            let error = from_http(StatusCode::from_u16(code).unwrap(), &headers, b"why", now);
+            assert_eq!(kind(error), expect, "{code} {retry_after:?}");
+        };
+        for code in [400, 401, 403, 404, 413, 500, 501, 505] {
+            check(code, None, "P");
+        }
+        for code in [429, 502, 503, 504] {
+            check(code, None, "T");
+        }
+        check(503, Some("7"), "T 7s");
+        // RFC 9110's own example of a date, 90 s ahead.
+        check(429, Some("Sun, 06 Nov 1994 08:49:37 GMT"), "T 90s");
+        check(429, Some("Sun, 06 Nov 1984 08:49:37 GMT"), "T 0ns");
+        check(429, Some("99999999"), "T 3600s");
+        check(429, Some("soon"), "T");
+    }
+
+    #[test]
+    fn partial_success() {
+        let partial = PartialSuccess { rejected: 3, error_message: "late".into() };
+        let response = Response { partial_success: Some(partial) }.encode_to_vec();
+        assert_eq!(kind(from_response(&response).unwrap_err()), "partial 3");
+        assert!(from_response(b"").is_ok());
+        let json = br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"late"}}"#;
+        assert_eq!(kind(from_json_response(json).unwrap_err()), "partial 3");
+        assert!(from_json_response(br#"{"partialSuccess":{}}"#).is_ok());
+    }
+}
