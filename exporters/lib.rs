@@ -10,5 +10,4 @@ mod otlp_http;
 mod otlp_status;
 mod parquet;
 
-pub const SPECS: &[&ExporterSpec] =
-    &[&debug::SPEC, &file::SPEC, &otlp_grpc::SPEC, &otlp_http::SPEC, &parquet::SPEC];
+pub const SPECS: &[&ExporterSpec] = &[&debug::SPEC, &file::SPEC, &otlp_grpc::SPEC, &otlp_http::SPEC, &parquet::SPEC];

@@ -58,15 +58,9 @@ impl Compression {
 impl Compress {
     /// Reads `compression` and `compression_params`.
     pub(crate) fn read(section: &mut Section, known: &[Compression]) -> Compress {
-        let name = section.get::<String>("compression").unwrap_or_else(|| "gzip".to_owned());
-        let name = if name.is_empty() { "none" } else { &name };
-        let found = Compression::ALL.iter().find(|(n, with)| *n == name && known.contains(with));
-        let with = found.map_or(Compression::Gzip, |(_, with)| *with);
-        if found.is_none() {
-            let names = Compression::ALL.iter().filter(|(_, with)| known.contains(with)).map(|(name, _)| *name);
-            let names = names.collect::<Vec<_>>().join(", ");
-            section.mistake("compression", format!("{name:?} is not known here"), format!("use one of {names}"));
-        }
+        let choices = Compression::ALL.iter().filter(|(_, with)| known.contains(with)).copied();
+        let choices = choices.chain([("", Compression::None)]).collect::<Vec<_>>();
+        let with = section.choice("compression", &choices).unwrap_or(Compression::Gzip);
         let mut level = None;
         if let Some(mut params) = section.section("compression_params") {
             level = params.get::<i64>("level").and_then(|level| i32::try_from(level).ok());
@@ -76,7 +70,7 @@ impl Compress {
             };
             if let Some(wrong) = level.filter(|level| !range.contains(level)) {
                 let mend = format!("use {} to {}", range.start(), range.end());
-                params.mistake("level", format!("{wrong} is not a level of {name}"), mend);
+                params.mistake("level", format!("{wrong} is not a level of this compression"), mend);
             }
         }
         // As in the Collector: -1 asks for the default.

@@ -2,6 +2,6 @@
 
 use catchment_pipeline::component::ReceiverSpec;
 
-pub mod otlp;
+mod otlp;
 
 pub const SPECS: &[&ReceiverSpec] = &[&otlp::SPEC];

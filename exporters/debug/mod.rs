@@ -49,16 +49,8 @@ struct Plan {
 }
 
 fn plan(section: &mut Section) -> Box<dyn ExporterPlan> {
-    let name = section.get::<String>("verbosity").unwrap_or_else(|| "basic".to_owned());
-    let verbosity = match name.to_ascii_lowercase().as_str() {
-        "basic" => Verbosity::Basic,
-        "normal" => Verbosity::Normal,
-        "detailed" => Verbosity::Detailed,
-        _ => {
-            section.mistake("verbosity", format!("{name:?} is not known"), "use basic, normal or detailed");
-            Verbosity::Basic
-        }
-    };
+    let choices = [("basic", Verbosity::Basic), ("normal", Verbosity::Normal), ("detailed", Verbosity::Detailed)];
+    let verbosity = section.choice("verbosity", &choices).unwrap_or(Verbosity::Basic);
     let sampling = (section.or("sampling_initial", 2), section.or("sampling_thereafter", 1));
     let to_log = section.or("use_internal_logger", true);
     Box::new(Plan { settings: ExporterSettings::read(section, Duration::from_secs(5)), verbosity, sampling, to_log })

@@ -66,14 +66,8 @@ fn plan(section: &mut Section) -> Box<dyn ExporterPlan> {
 }
 
 fn read(section: &mut Section) -> Plan {
-    let format = section.get::<String>("format").unwrap_or_else(|| "json".to_owned());
-    if !matches!(format.as_str(), "json" | "proto") {
-        section.mistake("format", format!("{format:?} is not known"), "use json or proto");
-    }
-    let compression = section.get::<String>("compression").unwrap_or_default();
-    if !matches!(compression.as_str(), "" | "none" | "zstd") {
-        section.mistake("compression", format!("{compression:?} is not known"), "use zstd, or leave it out");
-    }
+    let json = section.choice("format", &[("json", true), ("proto", false)]).unwrap_or(true);
+    let zstd = section.choice("compression", &[("", false), ("none", false), ("zstd", true)]).unwrap_or(false);
     let mut flush_interval = section.or("flush_interval", Duration::from_secs(1));
     if flush_interval.is_zero() {
         section.mistake("flush_interval", "must be more than zero", "leave it out for 1s");
@@ -82,7 +76,7 @@ fn read(section: &mut Section) -> Plan {
     Plan {
         settings: ExporterSettings::read(section, Duration::from_secs(5)),
         path: section.required::<String>("path").unwrap_or_default().into(),
-        format: Format { json: format == "json", zstd: compression == "zstd" },
+        format: Format { json, zstd },
         append: section.or("append", false),
         flush_interval,
         rotation: Rotation::read(section),

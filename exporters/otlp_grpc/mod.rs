@@ -11,7 +11,7 @@
 //!
 //! The batch's OTLP bytes are sent as they are: no message is decoded or built. One HTTP/2 connection, made when
 //! it is needed and made again when it is lost. An answer is read up to 4 MiB. `balancer_name`, `wait_for_ready`
-//! and buffer sizes are accepted and do nothing.
+//! and buffer sizes are accepted, do nothing, and say so.
 
 mod call;
 #[cfg(test)]
@@ -66,8 +66,10 @@ fn read(section: &mut Section) -> Plan {
         }
         (None, "localhost".to_owned(), 4317)
     });
-    let _ = (section.get::<String>("balancer_name"), section.get::<bool>("wait_for_ready"));
-    let _ = (section.get::<u64>("read_buffer_size"), section.get::<u64>("write_buffer_size"));
+    section.accepted("balancer_name", "there is one connection, to the first address that answers");
+    section.accepted("wait_for_ready", "every attempt waits for the connection, up to timeout");
+    section.accepted("read_buffer_size", "buffers size themselves here");
+    section.accepted("write_buffer_size", "buffers size themselves here");
     let (mut ping_interval, mut ping_timeout, mut ping_while_idle) = (None, Duration::from_secs(20), false);
     if let Some(mut keepalive) = section.section("keepalive") {
         ping_interval = keepalive.get::<Duration>("time").filter(|time| !time.is_zero());

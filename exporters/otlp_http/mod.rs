@@ -11,7 +11,7 @@
 //!
 //! Proxies come from `proxy_url` or from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. Redirects are not followed: they
 //! would carry the headers to where nobody meant them. Of an answer 64 KiB are read. Buffer sizes, `max_conns_per_host`,
-//! `force_attempt_http2` and HTTP/2 read timeouts are accepted and do nothing.
+//! `force_attempt_http2` and HTTP/2 read timeouts are accepted, do nothing, and say so.
 
 #[cfg(test)]
 mod tests;
@@ -114,10 +114,7 @@ fn plan(section: &mut Section) -> Box<dyn ExporterPlan> {
 }
 
 fn read(section: &mut Section) -> Plan {
-    let encoding = section.get::<String>("encoding").unwrap_or_else(|| "proto".to_owned());
-    if !matches!(encoding.as_str(), "proto" | "json") {
-        section.mistake("encoding", format!("{encoding:?} is not known"), "use proto or json");
-    }
+    let json = section.choice("encoding", &[("proto", false), ("json", true)]).unwrap_or(false);
     let headers = section.or("headers", BTreeMap::<String, Secret>::new());
     for (name, value) in &headers {
         if HeaderName::try_from(name.as_str()).is_err() || HeaderValue::from_str(&value.0).is_err() {
@@ -132,19 +129,18 @@ fn read(section: &mut Section) -> Plan {
     if let Some(text) = &proxy {
         url(section, "proxy_url", text);
     }
-    for size in ["read_buffer_size", "write_buffer_size", "max_conns_per_host"] {
-        let _ = section.get::<u64>(size);
-    }
-    for timeout in ["http2_read_idle_timeout", "http2_ping_timeout"] {
-        let _ = section.get::<Duration>(timeout);
-    }
-    let _ = section.get::<bool>("force_attempt_http2");
+    section.accepted("read_buffer_size", "buffers size themselves here");
+    section.accepted("write_buffer_size", "buffers size themselves here");
+    section.accepted("max_conns_per_host", "sending_queue::num_consumers says how many requests are in flight");
+    section.accepted("http2_read_idle_timeout", "timeout ends an attempt on a dead connection");
+    section.accepted("http2_ping_timeout", "timeout ends an attempt on a dead connection");
+    section.accepted("force_attempt_http2", "HTTP/2 is used where the server offers it");
     let idle = (section.get::<usize>("max_idle_conns"), section.get::<usize>("max_idle_conns_per_host"));
     let reuse = !section.or("disable_keep_alives", false);
     Plan {
         settings: ExporterSettings::read(section, Duration::from_secs(30)),
         urls: Urls::read(section),
-        json: encoding == "json",
+        json,
         tls: ClientTls::read(section),
         compress: Compress::read(section, Compression::HTTP),
         headers,

@@ -14,7 +14,7 @@
 //!
 //! Limits: a request 4 MiB (gRPC) or 20 MiB (HTTP) decompressed; 30 s without a byte ends a request, 10 s a TLS
 //! handshake; zstd windows 8 MiB. The Collector's buffer sizes, `write_timeout` and keep-alive enforcement are
-//! accepted and do nothing: hyper sizes its buffers itself, and pings cost it next to nothing.
+//! accepted, do nothing, and say so.
 
 mod answer;
 mod body;
@@ -101,7 +101,8 @@ impl Listen {
         if let Some(transport) = section.get::<String>("transport").filter(|transport| !transport.starts_with("tcp")) {
             section.mistake("transport", format!("{transport:?} is not supported"), "use tcp, or leave it out");
         }
-        let _ = (section.get::<u64>("read_buffer_size"), section.get::<u64>("write_buffer_size"));
+        section.accepted("read_buffer_size", "buffers size themselves here");
+        section.accepted("write_buffer_size", "buffers size themselves here");
         Listen {
             host,
             port,
@@ -135,18 +136,18 @@ impl GrpcPlan {
         if mib > 1024 {
             section.mistake("max_recv_msg_size_mib", format!("{mib} MiB in one message"), "1024 is the most");
         }
-        let _ = section.get::<bool>("include_metadata");
+        section.accepted("include_metadata", "no component here reads a request's metadata");
         if let Some(mut keepalive) = section.section("keepalive") {
             if let Some(mut server) = keepalive.section("server_parameters") {
                 listen.max_age = server.get::<Duration>("max_connection_age").filter(|age| !age.is_zero());
                 listen.max_age_grace = server.get("max_connection_age_grace");
                 listen.ping_interval = server.get::<Duration>("time").filter(|time| !time.is_zero());
                 listen.ping_timeout = server.or("timeout", listen.ping_timeout);
-                let _ = server.get::<Duration>("max_connection_idle");
+                server.accepted("max_connection_idle", "idle connections are kept; dead ones are found by pings");
             }
             if let Some(mut enforcement) = keepalive.section("enforcement_policy") {
-                let _ = enforcement.get::<Duration>("min_time");
-                let _ = enforcement.get::<bool>("permit_without_stream");
+                enforcement.accepted("min_time", "clients may ping as often as they like");
+                enforcement.accepted("permit_without_stream", "clients may ping at any time");
             }
         }
         // The Collector's and gRPC's own: dead peers are found within two hours and twenty seconds.
@@ -161,8 +162,10 @@ impl HttpPlan {
         listen.head_timeout = section.or("read_header_timeout", listen.head_timeout);
         let idle = section.get::<Duration>("idle_timeout");
         listen.head_timeout = idle.filter(|idle| !idle.is_zero()).unwrap_or(listen.head_timeout);
-        let _ = (section.get::<Duration>("read_timeout"), section.get::<Duration>("write_timeout"));
-        let _ = (section.get::<bool>("include_metadata"), section.get::<bool>("keep_alives_enabled"));
+        section.accepted("read_timeout", "a request ends when nothing of it arrives for 30 s");
+        section.accepted("write_timeout", "answers are a few bytes long");
+        section.accepted("keep_alives_enabled", "connections are kept; idle_timeout closes them");
+        section.accepted("include_metadata", "no component here reads a request's metadata");
         let max_body = section.get::<usize>("max_request_body_size").filter(|bytes| *bytes > 0).unwrap_or(20 << 20);
         let mut path = |key: &str, default: &str, signal| {
             let path = section.get::<String>(key).unwrap_or_else(|| default.to_owned());

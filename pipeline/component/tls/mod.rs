@@ -78,9 +78,8 @@ impl ServerTls {
             tls.mistake("", "a server needs a certificate", "set cert_file and key_file");
         }
         let client_ca = tls.get("client_ca_file").map(Pem::File);
-        // Client authorities are always looked at together with the certificates.
-        let _ = tls.get::<bool>("client_ca_file_reload");
-        let _ = tls.get::<bool>("include_system_ca_certs_pool");
+        tls.accepted("client_ca_file_reload", "reload_interval looks at every file");
+        tls.accepted("include_system_ca_certs_pool", "clients are checked against client_ca_file alone");
         Some(ServerTls { common, client_ca })
     }
 
@@ -200,14 +199,7 @@ fn pem(tls: &mut Section, file: &str, text: &str) -> Option<Pem> {
 }
 
 fn version(tls: &mut Section, key: &str) -> Option<TlsVersion> {
-    match tls.get::<String>(key)?.as_str() {
-        "1.2" => Some(TlsVersion::V1_2),
-        "1.3" => Some(TlsVersion::V1_3),
-        other => {
-            tls.mistake(key, format!("TLS {other:?} is not supported"), "use \"1.2\" or \"1.3\"");
-            None
-        }
-    }
+    tls.choice(key, &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)])
 }
 
 fn provider() -> Arc<CryptoProvider> {
