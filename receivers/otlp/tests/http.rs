@@ -1,0 +1,216 @@
+use std::io::Write;
+
+use catchment_pipeline::batch::Signal;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::super::answer::RpcStatus;
+use super::*;
+
+fn client() -> Client {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    Client::new()
+}
+
+fn post(running: &Running, content_type: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
+    client().post(format!("http://{}/v1/logs", running.http)).header("content-type", content_type).body(body)
+}
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+fn header(answer: &Response, name: &str) -> Option<String> {
+    answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn protobuf_and_json_are_answered_in_kind() {
+    let running = start(BOTH).await;
+    let answer = post(&running, PROTOBUF, bytes_of("a")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type").as_deref()), (200, Some(PROTOBUF)));
+    assert_eq!(answer.bytes().await.unwrap().len(), 0, "an empty response message");
+    let text = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [
+        {"timeUnixNano": "7", "body": {"stringValue": "a"}, "unknown": null}]}]}]});
+    let answer = post(&running, "application/json; charset=utf-8", text.to_string()).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type").as_deref()), (200, Some("application/json")));
+    assert_eq!(answer.text().await.unwrap(), "{}");
+    let taken = running.taken();
+    assert_eq!(taken[0], (Signal::Logs, bytes_of("a")));
+    let decoded = taken.iter().map(|(_, bytes)| ExportLogsServiceRequest::decode(&bytes[..]).unwrap());
+    assert!(decoded.into_iter().all(|request| request == logs("a")));
+    running.assert_released();
+    running.stop().await;
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn compressed(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let fast = flate2::Compression::fast();
+    match name {
+        "gzip" => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), fast);
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        }
+        "raw deflate" => {
+            let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), fast);
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        }
+        "zlib" | "deflate" => zlib(bytes),
+        "zstd" => zstd::encode_all(bytes, 1).unwrap(),
+        "snappy" => snap::raw::Encoder::new().compress_vec(bytes).unwrap(),
+        "x-snappy-framed" => {
+            let mut encoder = snap::write::FrameEncoder::new(Vec::new());
+            encoder.write_all(bytes).unwrap();
+            encoder.into_inner().unwrap()
+        }
+        "lz4" => {
+            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => panic!("{name}"),
+    }
+}
+
+/// Header, and how the body is made: senders do not agree on what snappy and deflate mean.
+const ENCODINGS: [(&str, &str); 9] = [
+    ("gzip", "gzip"),
+    ("zstd", "zstd"),
+    ("zlib", "zlib"),
+    ("deflate", "deflate"),
+    ("deflate", "raw deflate"),
+    ("snappy", "snappy"),
+    ("snappy", "x-snappy-framed"),
+    ("x-snappy-framed", "x-snappy-framed"),
+    ("lz4", "lz4"),
+];
+
+#[tokio::test]
+async fn content_encodings() {
+    let running = start(BOTH).await;
+    for size in [1, 100_000] {
+        let bytes = bytes_of(&"ab".repeat(size));
+        for (header, how) in ENCODINGS {
+            let body = compressed(how, &bytes);
+            let answer = post(&running, PROTOBUF, body).header("content-encoding", header).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 200, "{header} {how}: {:?}", answer.text().await);
+            assert!(running.taken().last().is_some_and(|(_, taken)| *taken == bytes), "{header} {how}");
+        }
+    }
+    let answer = post(&running, PROTOBUF, "x").header("content-encoding", "br").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 415);
+    assert!(header(&answer, "accept-encoding").unwrap().contains("gzip, zstd"));
+    running.assert_released();
+    running.stop().await;
+}
+
+/// 64 MiB of zeros in 64 KiB or less: refused after 1 MiB has come out, and nothing stays reserved.
+#[tokio::test]
+async fn bombs() {
+    let running = start("protocols: { http: { endpoint: 'localhost:0', max_request_body_size: 1048576 } }").await;
+    let zeros = vec![0; 64 << 20];
+    for (header, how) in ENCODINGS {
+        let body = compressed(how, &zeros);
+        let answer = post(&running, PROTOBUF, body).header("content-encoding", header).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 413, "{header} {how}");
+    }
+    running.assert_released();
+    let answer = post(&running, PROTOBUF, vec![0; (1 << 20) + 1]).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 413);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn broken_compression_is_malformed() {
+    let running = start(BOTH).await;
+    for (header, how) in ENCODINGS {
+        let whole = compressed(how, &bytes_of(&"ab".repeat(1000)));
+        for body in [&whole[..whole.len() / 2], b"nonsense, not compressed at all"] {
+            let answer =
+                post(&running, PROTOBUF, body.to_vec()).header("content-encoding", header).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 400, "{header} {how} {}", body.len());
+        }
+    }
+    running.assert_released();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn refusals() {
+    let running = start(BOTH).await;
+    let url = |path: &str| format!("http://{}{path}", running.http);
+    let answer = client().get(url("/v1/logs")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "allow").as_deref()), (405, Some("POST")));
+    assert_eq!(client().post(url("/v1/profiles")).send().await.unwrap().status().as_u16(), 404);
+    assert_eq!(post(&running, "text/plain", "x").send().await.unwrap().status().as_u16(), 415);
+    assert_eq!(client().post(url("/v1/logs")).send().await.unwrap().status().as_u16(), 415);
+
+    let answer = post(&running, "application/json", "{\"resourceLogs\":5}").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type").as_deref()), (400, Some("application/json")));
+    let status: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(status["code"], json!(3));
+    assert!(status["message"].as_str().unwrap().contains("line 1 column"), "{status}");
+
+    running.refuse(Refused::Rejected { reason: "no pipeline carries logs".into() });
+    let answer = post(&running, PROTOBUF, bytes_of("a")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (400, None));
+    let status = RpcStatus::decode(answer.bytes().await.unwrap()).unwrap();
+    assert_eq!((status.code, status.message.as_str()), (3, "no pipeline carries logs"));
+
+    running.refuse(Refused::Busy { retry_after: Duration::from_millis(2500), reason: "the log is full".into() });
+    let answer = post(&running, PROTOBUF, bytes_of("a")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "retry-after").as_deref()), (503, Some("3")));
+    running.assert_released();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn admission_refuses_before_holding() {
+    let running = start_with(BOTH, 128 << 10).await;
+    let answer = post(&running, PROTOBUF, vec![0; 1 << 20]).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "retry-after").as_deref()), (429, Some("1")));
+    let answer = post(&running, PROTOBUF, bytes_of("small")).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn cors() {
+    let running = start(
+        "protocols: { http: { endpoint: 'localhost:0', cors: { allowed_origins: ['https://*.example'], max_age: 60 } } }",
+    )
+    .await;
+    let preflight = async |origin: &str| {
+        let request = client().request(Method::OPTIONS, format!("http://{}/v1/logs", running.http));
+        let request = request.header("origin", origin).header("access-control-request-method", "POST");
+        request.send().await.unwrap()
+    };
+    let answer = preflight("https://app.example").await;
+    assert_eq!(answer.status().as_u16(), 204);
+    assert_eq!(header(&answer, "access-control-allow-origin").as_deref(), Some("https://app.example"));
+    assert_eq!(header(&answer, "access-control-allow-methods").as_deref(), Some("POST"));
+    assert_eq!(header(&answer, "access-control-max-age").as_deref(), Some("60"));
+    assert_eq!(header(&preflight("https://evil.test").await, "access-control-allow-origin"), None);
+    let answer = post(&running, PROTOBUF, bytes_of("a")).header("origin", "https://app.example").send().await.unwrap();
+    assert_eq!(header(&answer, "access-control-allow-origin").as_deref(), Some("https://app.example"));
+    running.stop().await;
+}
+
+/// A sender that never finishes its head is let go, and idle connections do not hold up the shutdown.
+#[tokio::test]
+async fn slow_heads_and_idle_connections() {
+    let running = start("protocols: { http: { endpoint: 'localhost:0', idle_timeout: 200ms } }").await;
+    let mut slow = tokio::net::TcpStream::connect(&running.http).await.unwrap();
+    slow.write_all(b"POST /v1/logs HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "closed after the head's time");
+    let _idle = tokio::net::TcpStream::connect(&running.http).await.unwrap();
+    running.stop().await;
+}
