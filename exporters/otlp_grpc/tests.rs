@@ -115,7 +115,7 @@ async fn bytes_arrive_as_they_are() {
             _ => (&body[5..]).read_to_end(&mut message),
         }
         .unwrap();
-        assert_eq!(message, batch.otlp(), "{compression}");
+        assert_eq!(&message, batch.otlp(), "{compression}");
     }
 }
 

@@ -6,7 +6,6 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use catchment_pipeline::component::Admission;
-use serde_json::json;
 
 use super::*;
 

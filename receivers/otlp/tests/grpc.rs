@@ -26,7 +26,7 @@ where
     A: Message + Default + Send + Sync + 'static,
 {
     client.ready().await.unwrap();
-    let path = http::uri::PathAndQuery::from_static(path);
+    let path = ::http::uri::PathAndQuery::from_static(path);
     client.unary(Request::new(message), path, ProstCodec::default()).await.map(|answer| answer.into_inner())
 }
 
