@@ -27,7 +27,7 @@ use futures::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-pub use plan::{PipelinePlan, Plan, Planned};
+pub use plan::{Plan, Planned};
 pub use registry::Status;
 pub use reload::Changes;
 
@@ -40,6 +40,8 @@ use running::{RunningExporter, RunningReceiver, Starter};
 
 /// What the engine runs on.
 pub struct Runtime {
+    /// Made beforehand, so that others may hold it.
+    pub status: Status,
     pub log: Log,
     /// Where the log is; `None`: in memory, gone with the process.
     pub log_path: Option<String>,
@@ -76,8 +78,7 @@ pub struct Leftover {
 impl Engine {
     /// Builds and starts everything, or nothing: exporters first, so that what receivers take has somewhere to go.
     pub async fn start(plan: Plan, runtime: Runtime) -> anyhow::Result<Engine> {
-        let Runtime { log, log_path, log_limit_bytes, offers, memory, admission } = runtime;
-        let status = Status::new(memory.clone(), admission.clone());
+        let Runtime { status, log, log_path, log_limit_bytes, offers, memory, admission } = runtime;
         let (tell, ended) = mpsc::unbounded_channel();
         let durable_log = log_path.is_some();
         status.set_log(status::log_reader(log.clone(), log_path, log_limit_bytes));
@@ -93,6 +94,11 @@ impl Engine {
         engine.apply(plan).await?;
         engine.status.set_ready(true);
         Ok(engine)
+    }
+
+    /// Notes a reload that came to nothing before it reached the engine.
+    pub fn not_reloaded(&self, why: String) {
+        self.status.set_reload(false, why);
     }
 
     pub fn status(&self) -> Status {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::batch::Signal;
 use crate::component::{ExporterPlan, ProcessorPlan, ReceiverPlan};
+use crate::config::{self, Pipeline};
 
 /// A component of a checked configuration.
 pub struct Planned<P: ?Sized> {
@@ -22,20 +22,33 @@ impl<P: ?Sized> Clone for Planned<P> {
     }
 }
 
-#[derive(Clone)]
-pub struct PipelinePlan {
-    pub id: String,
-    pub signal: Signal,
-    pub receivers: Vec<String>,
-    pub processors: Vec<String>,
-    pub exporters: Vec<String>,
-}
-
 /// Every id a pipeline names is in the lists; a component that no pipeline names does not run.
 #[derive(Clone, Default)]
 pub struct Plan {
     pub receivers: Vec<Planned<dyn ReceiverPlan>>,
     pub processors: Vec<Planned<dyn ProcessorPlan>>,
     pub exporters: Vec<Planned<dyn ExporterPlan>>,
-    pub pipelines: Vec<PipelinePlan>,
+    pub pipelines: Vec<Pipeline>,
+}
+
+impl Plan {
+    /// Takes the graph out of a checked configuration; what else it says stays.
+    pub fn take(config: &mut config::Plan) -> Plan {
+        Plan {
+            receivers: planned(&mut config.receivers),
+            processors: planned(&mut config.processors),
+            exporters: planned(&mut config.exporters),
+            pipelines: config.pipelines.clone(),
+        }
+    }
+}
+
+fn planned<P: ?Sized>(components: &mut Vec<config::Planned<P>>) -> Vec<Planned<P>> {
+    let planned = components.drain(..).map(|component| Planned {
+        id: component.id,
+        kind: component.spec.kind,
+        fingerprint: component.fingerprint,
+        plan: Arc::from(component.plan),
+    });
+    planned.collect()
 }

@@ -9,11 +9,12 @@ use futures::future::join_all;
 
 use super::attempt::Pace;
 use super::intake::{Chain, Routes, Stage};
-use super::plan::{PipelinePlan, Plan, Planned};
+use super::plan::{Plan, Planned};
 use super::registry::ProcessorMeters;
 use super::running::{BuiltReceiver, ExporterWiring, RunningExporter};
 use super::{Engine, RunningReceiver};
 use crate::component::{Context, ProcessorPlan, ReceiverPlan, Stage as Built};
+use crate::config::Pipeline;
 use crate::log::Pipelines;
 
 /// How long a component may take to stop before a reload cuts it off; the log has the data.
@@ -112,7 +113,7 @@ impl Engine {
     }
 
     /// The running chain, when nothing about it changed: processors may have state.
-    fn kept_chain(&self, plan: &Plan, pipeline: &PipelinePlan) -> Option<Arc<Chain>> {
+    fn kept_chain(&self, plan: &Plan, pipeline: &Pipeline) -> Option<Arc<Chain>> {
         let before = self.plan.pipelines.iter().find(|before| before.id == pipeline.id)?;
         let same = before.processors == pipeline.processors
             && pipeline.processors.iter().all(|id| {
@@ -122,7 +123,7 @@ impl Engine {
         same.then(|| self.graph.chains.get(&pipeline.id).cloned()).flatten()
     }
 
-    fn chain(&self, plan: &Plan, pipeline: &PipelinePlan) -> anyhow::Result<Chain> {
+    fn chain(&self, plan: &Plan, pipeline: &Pipeline) -> anyhow::Result<Chain> {
         let mut chain = Chain {
             id: pipeline.id.clone(),
             stages: Vec::new(),
@@ -233,7 +234,7 @@ impl Engine {
 
     async fn stop_unwanted(&mut self, changes: &mut Changes) {
         let pipelines = &self.plan.pipelines;
-        let named = |ids: fn(&PipelinePlan) -> &Vec<String>| pipelines.iter().flat_map(ids).collect::<BTreeSet<_>>();
+        let named = |ids: fn(&Pipeline) -> &Vec<String>| pipelines.iter().flat_map(ids).collect::<BTreeSet<_>>();
         let (receivers, exporters) = (named(|pipeline| &pipeline.receivers), named(|pipeline| &pipeline.exporters));
         let gone: Vec<RunningReceiver> =
             self.graph.receivers.extract_if(.., |id, _| !receivers.contains(id)).map(|(_, gone)| gone).collect();

@@ -1,0 +1,154 @@
+//! Wiring, refusals, reload.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::stand_ins::*;
+use crate::component::{Refused, Stage};
+use crate::engine::Engine;
+
+const S: Duration = Duration::from_secs(1);
+
+fn simple(bench: &Bench, exporter: &Arc<Scripted>, receiver: u64, fingerprint: u64, broken: bool) -> Wiring {
+    let wiring = Wiring::default().exporter("out", fingerprint, exporter).pipeline("logs", &["in"], &[], &["out"]);
+    bench.receiver(wiring, "in", receiver, broken)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_pipelines_leave_alone_is_logged_once() {
+    let (mut bench, one, two) = (Bench::new(1 << 20), Scripted::new(), Scripted::new());
+    let wiring = Wiring::default().exporter("one", 1, &one).exporter("two", 1, &two);
+    let wiring = wiring.processor("guard", || Stage::Transform(Box::new(Guard(Arc::default()))));
+    let wiring =
+        wiring.pipeline("logs/1", &["in"], &["guard"], &["one"]).pipeline("logs/2", &["in"], &[], &["one", "two"]);
+    let (_engine, outlet) = bench.start(wiring).await;
+    outlet.send(logs("a", 3)).await.unwrap();
+    one.took(3).await;
+    two.took(3).await;
+    assert_eq!((bench.log.head(), one.items()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_reaches_the_receiver_and_nothing_is_logged() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let refuse = Arc::new(AtomicBool::new(true));
+    let own = refuse.clone();
+    let wiring = Wiring::default().exporter("out", 1, &exporter);
+    let wiring = wiring.processor("guard", move || Stage::Transform(Box::new(Guard(own.clone()))));
+    let (engine, outlet) = bench.start(wiring.pipeline("logs", &["in"], &["guard"], &["out"])).await;
+    let refused = outlet.send(logs("a", 3)).await.unwrap_err();
+    assert!(matches!(refused, Refused::Busy { retry_after, .. } if retry_after == S * 7), "{refused}");
+    assert_eq!(bench.log.head(), 0);
+    refuse.store(false, Ordering::SeqCst);
+    outlet.send(logs("a", 3)).await.unwrap();
+    let snapshot = engine.status().snapshot();
+    let (receiver, processor) = (&snapshot.receivers[0], &snapshot.processors[0]);
+    assert_eq!((receiver.accepted_items, receiver.refused_items), (3, 3));
+    assert_eq!((processor.incoming_items, processor.outgoing_items, processor.refused_items), (6, 3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_without_a_pipeline_is_refused_for_good() {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use prost::Message;
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let wiring = Wiring::default().exporter("out", 1, &exporter).pipeline("logs", &["in"], &[], &["out"]);
+    let (_engine, outlet) = bench.start(wiring).await;
+    let scope_spans = vec![ScopeSpans { spans: vec![Span::default()], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let bytes = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let spans = crate::batch::Batch::from_otlp(crate::batch::Signal::Traces, bytes.into()).unwrap();
+    let refused = outlet.send(spans).await.unwrap_err();
+    assert_eq!(refused.to_string(), "no pipeline carries traces from receiver `in`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_leaves_alone_what_did_not_change() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let mut engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    let outlet = bench.outlet().await;
+    let changes = engine.reload(simple(&bench, &exporter, 1, 1, false).plan).await.unwrap();
+    assert_eq!(changes.to_string(), "nothing to restart");
+    outlet.send(logs("a", 1)).await.unwrap();
+    exporter.took(1).await;
+    assert_eq!(exporter.builds.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_restarts_a_changed_exporter_and_loses_nothing() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let mut engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    let outlet = bench.outlet().await;
+    *exporter.then.lock().unwrap() = transient();
+    for name in ["a", "b", "c"] {
+        outlet.send(logs(name, 1)).await.unwrap();
+    }
+    exporter.attempted(1).await;
+    let changes = engine.reload(simple(&bench, &exporter, 1, 2, false).plan).await.unwrap();
+    assert_eq!(changes.to_string(), "restarted out");
+    *exporter.then.lock().unwrap() = Ok(());
+    exporter.took(3).await;
+    assert_eq!(exporter.names(), ["a", "b", "c"]);
+    assert_eq!(engine.status().snapshot().exporters[0].exported_items, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_hands_the_port_over() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let mut engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    bench.outlet().await.send(logs("a", 1)).await.unwrap();
+    let changes = engine.reload(simple(&bench, &exporter, 2, 1, false).plan).await.unwrap();
+    assert_eq!(changes.to_string(), "restarted in");
+    bench.outlet().await.send(logs("b", 1)).await.unwrap();
+    exporter.took(2).await;
+    assert_eq!(engine.status().snapshot().receivers[0].accepted_items, 2, "its figures go on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_cannot_be_built_puts_the_old_graph_back() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let mut engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    bench.outlet().await.send(logs("a", 1)).await.unwrap();
+    let error = engine.reload(simple(&bench, &exporter, 2, 2, true).plan).await.unwrap_err();
+    assert_eq!(format!("{error:#}"), "cannot start receiver `in`: it cannot be built");
+    bench.outlet().await.send(logs("b", 1)).await.unwrap();
+    exporter.took(2).await;
+    let reload = engine.status().snapshot().reload.unwrap();
+    assert!(!reload.applied && reload.message.contains("cannot be built"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_adds_and_removes_pipelines() {
+    let (mut bench, one, two) = (Bench::new(1 << 20), Scripted::new(), Scripted::new());
+    let mut engine = Engine::start(simple(&bench, &one, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    let outlet = bench.outlet().await;
+    outlet.send(logs("a", 1)).await.unwrap();
+    let wiring = Wiring::default().exporter("two", 1, &two).pipeline("logs/2", &["in"], &[], &["two"]);
+    let changes = engine.reload(bench.receiver(wiring, "in", 1, false).plan).await.unwrap();
+    assert_eq!(changes.to_string(), "started two; stopped out");
+    outlet.send(logs("b", 1)).await.unwrap();
+    two.took(1).await;
+    assert_eq!((one.names(), two.names()), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    assert!(one.shut_down.load(Ordering::SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_built_stops_the_start() {
+    let (bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let started = Engine::start(simple(&bench, &exporter, 1, 1, true).plan, bench.runtime()).await;
+    assert!(started.is_err_and(|error| error.to_string().contains("receiver `in`")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_the_answers_under_way() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    let outlet = bench.outlet().await;
+    let sends: Vec<_> = (0..20).map(|n| outlet.send(logs(&n.to_string(), 1))).collect();
+    let sent = futures::future::join_all(sends).await;
+    assert!(sent.iter().all(Result::is_ok));
+    engine.shutdown(S * 30).await;
+    assert_eq!(exporter.items(), 20);
+}

@@ -1,0 +1,189 @@
+//! `run`: start, reload, stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use catchment_pipeline::component::{Admission, MemoryGauge, Offers};
+use catchment_pipeline::config::Plan;
+use catchment_pipeline::engine::{self, Engine, Leftover, Runtime, Status};
+use catchment_storage::Lake;
+
+use crate::cli::{Exit, Source};
+use crate::components;
+use crate::extensions::{Servers, Stores, lake_path};
+use crate::inspect;
+use crate::logging::Logging;
+use crate::memory;
+use crate::signals::{Ask, Signals};
+
+/// From the first signal to the last delivery attempt.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn run(source: &Source) -> anyhow::Result<Exit> {
+    let Some(plan) = inspect::checked(source) else { return Ok(Exit::BadConfig) };
+    let logging = Logging::start(&plan.telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("catchment").enable_all().build()?;
+    let exit = runtime.block_on(async {
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        let app = tokio::select! {
+            app = App::start(plan, source, logging) => app?,
+            () = signals.stop() => return Ok(Exit::Done),
+        };
+        app.serve(signals).await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
+}
+
+/// Everything that runs.
+struct App {
+    source: Source,
+    logging: Logging,
+    engine: Engine,
+    servers: Servers,
+    lake: Option<Arc<Lake>>,
+    /// What a reload cannot change, by extension.
+    extensions: BTreeMap<String, u64>,
+    sampler: tokio::task::JoinHandle<()>,
+    /// The log is in memory: what is left at the end is lost.
+    volatile: bool,
+}
+
+impl App {
+    async fn start(mut plan: Plan, source: &Source, logging: Logging) -> anyhow::Result<App> {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
+        let gauge = Arc::new(MemoryGauge::default());
+        let sampler = tokio::spawn(memory::sample(gauge.clone()));
+        let admission = Arc::new(Admission::new(memory::admission_limit()));
+        let status = Status::new(gauge.clone(), admission.clone());
+        let graph = engine::Plan::take(&mut plan);
+        let plan = Arc::new(plan);
+        let opening = plan.clone();
+        let stores = tokio::task::spawn_blocking(move || Stores::open(&opening)).await??;
+        let servers = Servers::start(&plan, &status, stores.lake.as_ref()).await?;
+        let mut offers = Offers::default();
+        if let Some(lake) = &stores.lake {
+            offers.put(lake.clone());
+        }
+        let runtime = Runtime {
+            status,
+            log: stores.log,
+            log_path: stores.log_path.as_ref().map(|path| path.display().to_string()),
+            log_limit_bytes: stores.log_limit,
+            offers,
+            memory: gauge,
+            admission,
+        };
+        let app = App {
+            extensions: fingerprints(&plan),
+            source: source.clone(),
+            logging,
+            engine: Engine::start(graph, runtime).await?,
+            servers,
+            lake: stores.lake,
+            sampler,
+            volatile: stores.log_path.is_none(),
+        };
+        app.banner(&plan);
+        Ok(app)
+    }
+
+    /// What a newcomer needs: where to send, where to look, where the data is.
+    fn banner(&self, plan: &Plan) {
+        for receiver in self.engine.status().snapshot().receivers {
+            for address in receiver.addresses {
+                tracing::info!(
+                    receiver = receiver.id,
+                    protocol = address.protocol,
+                    address = address.address,
+                    "listening"
+                );
+            }
+        }
+        for (id, address) in self.servers.addresses() {
+            tracing::info!(extension = id, url = format!("http://{address}/"), "serving");
+        }
+        if let Some(path) = lake_path(plan) {
+            tracing::info!(path = %path.canonicalize().unwrap_or_else(|_| path.to_owned()).display(), "the lake");
+        }
+        let pipelines = plan.pipelines.iter().map(|pipeline| pipeline.id.as_str()).collect::<Vec<_>>().join(", ");
+        tracing::info!(pipelines, "ready");
+    }
+
+    async fn serve(mut self, mut signals: Signals) -> anyhow::Result<Exit> {
+        let failure = loop {
+            tokio::select! {
+                ask = signals.next() => match ask {
+                    Ask::Stop => break None,
+                    Ask::Reload => self.reload().await,
+                },
+                which = self.engine.failed() => break Some(which),
+            }
+        };
+        match &failure {
+            None => {
+                tracing::info!(patience = ?PATIENCE, "stopping: delivering what is there; a second signal stops at once")
+            }
+            Some(which) => tracing::warn!("stopping: {which}"),
+        }
+        let volatile = self.volatile;
+        let leftover = tokio::select! {
+            leftover = self.stop() => leftover,
+            () = signals.stop() => {
+                tracing::warn!("stopped at once by a second signal; undelivered data stays in the log");
+                return Ok(Exit::Failed);
+            }
+        };
+        match failure {
+            Some(which) => anyhow::bail!("{which}"),
+            None if volatile && !leftover.exporters.is_empty() => Ok(Exit::Failed),
+            None => Ok(Exit::Done),
+        }
+    }
+
+    async fn reload(&mut self) {
+        tracing::info!("reading the configuration again");
+        let mut plan = match components::plan(&self.source) {
+            Ok(plan) => plan,
+            Err(mistakes) => {
+                let mut message = inspect::tally(&mistakes);
+                mistakes.iter().for_each(|mistake| tracing::warn!("{mistake}"));
+                message.push_str(" The running one stays.");
+                tracing::warn!("{message}");
+                return self.engine.not_reloaded(message);
+            }
+        };
+        plan.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+        let extensions = fingerprints(&plan);
+        let changed = |(id, fingerprint): &(&String, &u64)| self.extensions.get(*id) != Some(*fingerprint);
+        let gone = self.extensions.keys().filter(|id| !extensions.contains_key(*id));
+        for id in extensions.iter().filter(changed).map(|(id, _)| id).chain(gone) {
+            tracing::warn!(
+                extension = id,
+                "it changed, and a reload leaves extensions alone: restart the process to apply that"
+            );
+        }
+        self.logging.set_level(&plan.telemetry);
+        match self.engine.reload(engine::Plan::take(&mut plan)).await {
+            Ok(changes) => tracing::info!("reloaded: {changes}"),
+            Err(error) => tracing::warn!("not reloaded, the running configuration stays: {error:#}"),
+        }
+    }
+
+    /// Servers answer while data is delivered: somebody may be watching.
+    async fn stop(self) -> Leftover {
+        let leftover = self.engine.shutdown(PATIENCE).await;
+        self.servers.stop().await;
+        self.sampler.abort();
+        // Closing the lake waits for its flush thread.
+        let _ = tokio::task::spawn_blocking(move || drop(self.lake)).await;
+        tracing::info!("stopped");
+        leftover
+    }
+}
+
+fn fingerprints(plan: &Plan) -> BTreeMap<String, u64> {
+    plan.extensions.iter().map(|extension| (extension.id.clone(), extension.fingerprint)).collect()
+}
