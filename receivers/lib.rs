@@ -2,6 +2,7 @@
 
 use catchment_pipeline::component::ReceiverSpec;
 
+mod host_metrics;
 mod otlp;
 
-pub const SPECS: &[&ReceiverSpec] = &[&otlp::SPEC];
+pub const SPECS: &[&ReceiverSpec] = &[&host_metrics::SPEC, &otlp::SPEC];

@@ -47,6 +47,10 @@ pub fn skip(part: &str, why: &str) {
 fn peers() -> PathBuf {
     match std::env::var_os("CATCHMENT_PEERS") {
         Some(folder) => folder.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers"),
+        None => {
+            let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let repo = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+            repo.unwrap_or(package).join("target/peers")
+        }
     }
 }
