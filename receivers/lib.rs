@@ -3,6 +3,7 @@
 use catchment_pipeline::component::ReceiverSpec;
 
 mod host_metrics;
+pub mod internal_telemetry;
 mod otlp;
 
-pub const SPECS: &[&ReceiverSpec] = &[&host_metrics::SPEC, &otlp::SPEC];
+pub const SPECS: &[&ReceiverSpec] = &[&host_metrics::SPEC, &internal_telemetry::SPEC, &otlp::SPEC];

@@ -1,0 +1,31 @@
+//! Own spans, when `service.telemetry.traces` names somewhere to send them.
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::settings::Traces;
+
+pub fn provider(settings: &Traces, resource: Resource) -> anyhow::Result<SdkTracerProvider> {
+    let mut provider = SdkTracerProvider::builder().with_resource(resource);
+    for exporter in &settings.exporters {
+        let config = BatchConfigBuilder::default().with_scheduled_delay(settings.schedule_delay).build();
+        let spans = BatchSpanProcessor::builder(exporter.connect_spans()?).with_batch_config(config).build();
+        provider = provider.with_span_processor(spans);
+    }
+    Ok(provider.build())
+}
+
+/// Turns this project's `tracing` spans into OpenTelemetry spans. Spans of libraries stay out: among them are those of
+/// the client that ships these, which would otherwise beget spans for ever. Log events are the logger's.
+pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("catchment"));
+    tracing_opentelemetry::layer().with_tracer(provider.tracer("catchment")).with_filter(ours)
+}
