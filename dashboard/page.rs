@@ -34,8 +34,9 @@ pub async fn js() -> Response {
 fn render(status: &Snapshot, lake: Option<&LakeStats>) -> String {
     let mut out = String::with_capacity(8 << 10);
     out += &tiles(status, lake);
-    if let Some(failure) = &status.log.last_error {
-        out += &format!("<p class=\"banner bad\">The log: {}</p>", failure_text(status, failure));
+    if status.log.fsync_failures > 0 {
+        let failures = Count(status.log.fsync_failures as f64);
+        out += &format!("<p class=\"banner bad\">The log could not be written {failures} times: look at its disk.</p>");
     }
     if let Some(reload) = status.reload.as_ref().filter(|reload| !reload.applied) {
         let message = Text(&reload.message);
@@ -57,7 +58,7 @@ fn section(title: &str, body: &str) -> String {
 fn tiles(status: &Snapshot, lake: Option<&LakeStats>) -> String {
     let accepted: f64 = status.receivers.iter().map(|receiver| receiver.accepted_per_second).sum();
     let behind = status.exporters.iter().map(|exporter| exporter.backlog.oldest_age_seconds).fold(0.0, f64::max);
-    let lost: u64 = status.exporters.iter().map(|exporter| exporter.lost_items).sum();
+    let lost = status.exporters.iter().map(|exporter| exporter.lost_items).sum::<u64>() + status.log.lost_items;
     let uptime = status.now_unix_ms.saturating_sub(status.started_unix_ms) as f64 / 1e3;
     let log = &status.log;
     let mut tiles = vec![

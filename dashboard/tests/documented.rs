@@ -21,23 +21,23 @@ fn resolve<'a>(document: &'a Value, mut schema: &'a Value) -> &'a Value {
 fn check(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     let schema = resolve(document, schema).as_object().unwrap();
     let wrong = |what: &str| Err(format!("{at}: {what}: {value}"));
+    if let Some(wanted) = schema.get("type") {
+        let fits = match wanted.as_str().unwrap() {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "null" => value.is_null(),
+            other => panic!("type {other}"),
+        };
+        if !fits {
+            return wrong(&format!("not of type {wanted}"));
+        }
+    }
     for (keyword, rule) in schema {
         match keyword.as_str() {
-            "type" => {
-                let fits = match rule.as_str().unwrap() {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "boolean" => value.is_boolean(),
-                    "integer" => value.is_i64() || value.is_u64(),
-                    "number" => value.is_number(),
-                    "null" => value.is_null(),
-                    other => panic!("type {other}"),
-                };
-                if !fits {
-                    return wrong(&format!("not of type {rule}"));
-                }
-            }
             "required" => {
                 let missing = rule.as_array().unwrap().iter().find(|key| value.get(key.as_str().unwrap()).is_none());
                 if let Some(key) = missing {
@@ -69,7 +69,7 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<()
                     return wrong(&format!("none of {errors:?}"));
                 }
             }
-            "enum" | "minimum" | "additionalProperties" | "description" => {}
+            "type" | "enum" | "minimum" | "additionalProperties" | "description" => {}
             other => panic!("{at}: teach the test `{other}`"),
         }
     }
