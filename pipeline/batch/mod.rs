@@ -3,14 +3,18 @@
 //! Invariants: OTLP bytes inside a `Batch` were checked whole by [`Batch::from_otlp`], so turning them into
 //! rows cannot fail; rows were built by `crate::otlp::decode` or derived from such rows by the methods here.
 
+pub mod attributes;
+pub(crate) mod ids;
+mod rows;
 mod schema;
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
+pub use rows::Rows;
 pub use schema::Table;
+pub(crate) use schema::{EVENT, EXEMPLAR, LINK, QUANTILE};
 
 use crate::otlp;
 
@@ -31,38 +35,6 @@ impl Signal {
             Signal::Logs => "logs",
             Signal::Traces => "traces",
         }
-    }
-}
-
-/// Arrow rows of one signal: at most one record batch per [`Table`], each with that table's schema.
-#[derive(Clone, Debug, Default)]
-pub struct Rows {
-    tables: Vec<(Table, RecordBatch)>,
-}
-
-impl Rows {
-    /// Empty tables are left out. The record batches must have `table.schema()`; checked in debug builds.
-    pub fn new(tables: impl IntoIterator<Item = (Table, RecordBatch)>) -> Rows {
-        let tables = tables.into_iter().filter(|(_, rows)| rows.num_rows() > 0).collect::<Vec<_>>();
-        debug_assert!(tables.iter().all(|(table, rows)| rows.schema() == table.schema()));
-        Rows { tables }
-    }
-
-    pub fn tables(&self) -> impl Iterator<Item = (Table, &RecordBatch)> {
-        self.tables.iter().map(|(table, rows)| (*table, rows))
-    }
-
-    pub fn table(&self, table: Table) -> Option<&RecordBatch> {
-        self.tables().find(|(t, _)| *t == table).map(|(_, rows)| rows)
-    }
-
-    /// Points, records or spans.
-    pub fn len(&self) -> usize {
-        self.tables.iter().map(|(_, rows)| rows.num_rows()).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.tables.is_empty()
     }
 }
 
@@ -119,4 +91,44 @@ impl Batch {
             None => Rows::default(),
         })
     }
+
+    /// Bytes of memory held, in both forms.
+    pub fn size(&self) -> usize {
+        let otlp = self.0.otlp.get().map_or(0, Bytes::len);
+        otlp + self.0.rows.get().map_or(0, Rows::size)
+    }
+
+    /// All batches, which are of one signal, in one. OTLP requests concatenate, so nothing is decoded when all hold bytes;
+    /// rows are joined when all hold rows only.
+    pub fn concat(batches: &[Batch]) -> Batch {
+        let Some(first) = batches.first() else { return Batch::from_rows(Signal::Metrics, Rows::default()) };
+        let signal = first.signal();
+        debug_assert!(batches.iter().all(|batch| batch.signal() == signal), "batches of one signal");
+        if batches.len() == 1 {
+            return first.clone();
+        }
+        if batches.iter().all(|batch| batch.0.otlp.get().is_none()) {
+            match Rows::concat(batches.iter().map(Batch::rows)) {
+                Ok(rows) => return Batch::from_rows(signal, rows),
+                Err(error) => tracing::debug!(%error, "columns do not join; joining as OTLP"),
+            }
+        }
+        let bytes = batches.iter().map(|batch| &batch.otlp()[..]).collect::<Vec<_>>().concat();
+        let items = batches.iter().map(Batch::items).sum();
+        let otlp = OnceLock::from(Bytes::from(bytes));
+        Batch(Arc::new(Inner { signal, items, otlp, rows: OnceLock::new() }))
+    }
+
+    /// Batches of at most `max_items` (at least 1) each, in order; their rows share this batch's columns.
+    pub fn split(self, max_items: usize) -> Vec<Batch> {
+        let max_items = max_items.max(1);
+        if self.items() <= max_items {
+            return vec![self];
+        }
+        let part = |start| Batch::from_rows(self.signal(), self.rows().slice(start, max_items));
+        (0..self.rows().len()).step_by(max_items).map(part).collect()
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,376 @@
+//! The walk over a request's bytes, driven by a table of OTLP's messages.
+
+use super::wire::{Fault, Reader, Value};
+use super::{FREE_ITEMS, MAX_BYTES, MAX_DEPTH, MIN_ITEM_BYTES, Malformed, TOO_DEEP};
+use crate::batch::Signal;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Unknown,
+    Varint,
+    Fixed64,
+    Fixed32,
+    Text,
+    Bytes,
+    /// Bytes of this length, or none.
+    Id(usize),
+    /// Repeated, packed or not.
+    Varints,
+    Fixed64s,
+    Message(&'static Message),
+    /// A message that is a point, record or span.
+    Item(&'static Message),
+    /// A message with items, of which only the kind that comes last counts.
+    OneOf(&'static Message),
+}
+
+struct Message {
+    name: &'static str,
+    /// By field number.
+    fields: [(&'static str, Kind); 17],
+}
+
+const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> Message {
+    let mut by_number = [("", Kind::Unknown); 17];
+    let mut i = 0;
+    while i < fields.len() {
+        by_number[fields[i].0] = (fields[i].1, fields[i].2);
+        i += 1;
+    }
+    Message { name, fields: by_number }
+}
+
+use Kind::Message as Of;
+use Kind::{Bytes, Fixed32, Fixed64, Fixed64s, Id, Item, OneOf, Text, Varint, Varints};
+
+static ANY_VALUE: Message = message(
+    "AnyValue",
+    &[
+        (1, "string_value", Text),
+        (2, "bool_value", Varint),
+        (3, "int_value", Varint),
+        (4, "double_value", Fixed64),
+        (5, "array_value", Of(&ARRAY_VALUE)),
+        (6, "kvlist_value", Of(&KEY_VALUE_LIST)),
+        (7, "bytes_value", Bytes),
+        (8, "string_value_strindex", Varint),
+    ],
+);
+static ARRAY_VALUE: Message = message("ArrayValue", &[(1, "values", Of(&ANY_VALUE))]);
+static KEY_VALUE_LIST: Message = message("KeyValueList", &[(1, "values", Of(&KEY_VALUE))]);
+static KEY_VALUE: Message =
+    message("KeyValue", &[(1, "key", Text), (2, "value", Of(&ANY_VALUE)), (3, "key_strindex", Varint)]);
+static ENTITY_REF: Message = message(
+    "EntityRef",
+    &[(1, "schema_url", Text), (2, "type", Text), (3, "id_keys", Text), (4, "description_keys", Text)],
+);
+static RESOURCE: Message = message(
+    "Resource",
+    &[(1, "attributes", Of(&KEY_VALUE)), (2, "dropped_attributes_count", Varint), (3, "entity_refs", Of(&ENTITY_REF))],
+);
+static SCOPE: Message = message(
+    "InstrumentationScope",
+    &[
+        (1, "name", Text),
+        (2, "version", Text),
+        (3, "attributes", Of(&KEY_VALUE)),
+        (4, "dropped_attributes_count", Varint),
+    ],
+);
+
+static METRICS: Message = message("ExportMetricsServiceRequest", &[(1, "resource_metrics", Of(&RESOURCE_METRICS))]);
+static RESOURCE_METRICS: Message = message(
+    "ResourceMetrics",
+    &[(1, "resource", Of(&RESOURCE)), (2, "scope_metrics", Of(&SCOPE_METRICS)), (3, "schema_url", Text)],
+);
+static SCOPE_METRICS: Message =
+    message("ScopeMetrics", &[(1, "scope", Of(&SCOPE)), (2, "metrics", Of(&METRIC)), (3, "schema_url", Text)]);
+static METRIC: Message = message(
+    "Metric",
+    &[
+        (1, "name", Text),
+        (2, "description", Text),
+        (3, "unit", Text),
+        (5, "gauge", OneOf(&GAUGE)),
+        (7, "sum", OneOf(&SUM)),
+        (9, "histogram", OneOf(&HISTOGRAM)),
+        (10, "exponential_histogram", OneOf(&EXPONENTIAL_HISTOGRAM)),
+        (11, "summary", OneOf(&SUMMARY)),
+        (12, "metadata", Of(&KEY_VALUE)),
+    ],
+);
+static GAUGE: Message = message("Gauge", &[(1, "data_points", Item(&NUMBER_DATA_POINT))]);
+static SUM: Message = message(
+    "Sum",
+    &[
+        (1, "data_points", Item(&NUMBER_DATA_POINT)),
+        (2, "aggregation_temporality", Varint),
+        (3, "is_monotonic", Varint),
+    ],
+);
+static HISTOGRAM: Message =
+    message("Histogram", &[(1, "data_points", Item(&HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)]);
+static EXPONENTIAL_HISTOGRAM: Message = message(
+    "ExponentialHistogram",
+    &[(1, "data_points", Item(&EXPONENTIAL_HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)],
+);
+static SUMMARY: Message = message("Summary", &[(1, "data_points", Item(&SUMMARY_DATA_POINT))]);
+static NUMBER_DATA_POINT: Message = message(
+    "NumberDataPoint",
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "as_double", Fixed64),
+        (5, "exemplars", Of(&EXEMPLAR)),
+        (6, "as_int", Fixed64),
+        (7, "attributes", Of(&KEY_VALUE)),
+        (8, "flags", Varint),
+    ],
+);
+static HISTOGRAM_DATA_POINT: Message = message(
+    "HistogramDataPoint",
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "bucket_counts", Fixed64s),
+        (7, "explicit_bounds", Fixed64s),
+        (8, "exemplars", Of(&EXEMPLAR)),
+        (9, "attributes", Of(&KEY_VALUE)),
+        (10, "flags", Varint),
+        (11, "min", Fixed64),
+        (12, "max", Fixed64),
+    ],
+);
+static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = message(
+    "ExponentialHistogramDataPoint",
+    &[
+        (1, "attributes", Of(&KEY_VALUE)),
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "scale", Varint),
+        (7, "zero_count", Fixed64),
+        (8, "positive", Of(&BUCKETS)),
+        (9, "negative", Of(&BUCKETS)),
+        (10, "flags", Varint),
+        (11, "exemplars", Of(&EXEMPLAR)),
+        (12, "min", Fixed64),
+        (13, "max", Fixed64),
+        (14, "zero_threshold", Fixed64),
+    ],
+);
+static BUCKETS: Message = message("Buckets", &[(1, "offset", Varint), (2, "bucket_counts", Varints)]);
+static SUMMARY_DATA_POINT: Message = message(
+    "SummaryDataPoint",
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "quantile_values", Of(&VALUE_AT_QUANTILE)),
+        (7, "attributes", Of(&KEY_VALUE)),
+        (8, "flags", Varint),
+    ],
+);
+static VALUE_AT_QUANTILE: Message = message("ValueAtQuantile", &[(1, "quantile", Fixed64), (2, "value", Fixed64)]);
+static EXEMPLAR: Message = message(
+    "Exemplar",
+    &[
+        (2, "time_unix_nano", Fixed64),
+        (3, "as_double", Fixed64),
+        (4, "span_id", Id(8)),
+        (5, "trace_id", Id(16)),
+        (6, "as_int", Fixed64),
+        (7, "filtered_attributes", Of(&KEY_VALUE)),
+    ],
+);
+
+static LOGS: Message = message("ExportLogsServiceRequest", &[(1, "resource_logs", Of(&RESOURCE_LOGS))]);
+static RESOURCE_LOGS: Message = message(
+    "ResourceLogs",
+    &[(1, "resource", Of(&RESOURCE)), (2, "scope_logs", Of(&SCOPE_LOGS)), (3, "schema_url", Text)],
+);
+static SCOPE_LOGS: Message =
+    message("ScopeLogs", &[(1, "scope", Of(&SCOPE)), (2, "log_records", Item(&LOG_RECORD)), (3, "schema_url", Text)]);
+static LOG_RECORD: Message = message(
+    "LogRecord",
+    &[
+        (1, "time_unix_nano", Fixed64),
+        (2, "severity_number", Varint),
+        (3, "severity_text", Text),
+        (5, "body", Of(&ANY_VALUE)),
+        (6, "attributes", Of(&KEY_VALUE)),
+        (7, "dropped_attributes_count", Varint),
+        (8, "flags", Fixed32),
+        (9, "trace_id", Id(16)),
+        (10, "span_id", Id(8)),
+        (11, "observed_time_unix_nano", Fixed64),
+        (12, "event_name", Text),
+    ],
+);
+
+static TRACES: Message = message("ExportTraceServiceRequest", &[(1, "resource_spans", Of(&RESOURCE_SPANS))]);
+static RESOURCE_SPANS: Message = message(
+    "ResourceSpans",
+    &[(1, "resource", Of(&RESOURCE)), (2, "scope_spans", Of(&SCOPE_SPANS)), (3, "schema_url", Text)],
+);
+static SCOPE_SPANS: Message =
+    message("ScopeSpans", &[(1, "scope", Of(&SCOPE)), (2, "spans", Item(&SPAN)), (3, "schema_url", Text)]);
+static SPAN: Message = message(
+    "Span",
+    &[
+        (1, "trace_id", Id(16)),
+        (2, "span_id", Id(8)),
+        (3, "trace_state", Text),
+        (4, "parent_span_id", Id(8)),
+        (5, "name", Text),
+        (6, "kind", Varint),
+        (7, "start_time_unix_nano", Fixed64),
+        (8, "end_time_unix_nano", Fixed64),
+        (9, "attributes", Of(&KEY_VALUE)),
+        (10, "dropped_attributes_count", Varint),
+        (11, "events", Of(&EVENT)),
+        (12, "dropped_events_count", Varint),
+        (13, "links", Of(&LINK)),
+        (14, "dropped_links_count", Varint),
+        (15, "status", Of(&STATUS)),
+        (16, "flags", Fixed32),
+    ],
+);
+static EVENT: Message = message(
+    "Span.Event",
+    &[
+        (1, "time_unix_nano", Fixed64),
+        (2, "name", Text),
+        (3, "attributes", Of(&KEY_VALUE)),
+        (4, "dropped_attributes_count", Varint),
+    ],
+);
+static LINK: Message = message(
+    "Span.Link",
+    &[
+        (1, "trace_id", Id(16)),
+        (2, "span_id", Id(8)),
+        (3, "trace_state", Text),
+        (4, "attributes", Of(&KEY_VALUE)),
+        (5, "dropped_attributes_count", Varint),
+        (6, "flags", Fixed32),
+    ],
+);
+static STATUS: Message = message("Status", &[(2, "message", Text), (3, "code", Varint)]);
+
+pub(super) fn check(signal: Signal, bytes: &[u8]) -> Result<usize, Malformed> {
+    let root = match signal {
+        Signal::Metrics => &METRICS,
+        Signal::Logs => &LOGS,
+        Signal::Traces => &TRACES,
+    };
+    let refuse = |offset, what| Err(Malformed { offset, place: root.name.to_owned(), what });
+    if bytes.len() > MAX_BYTES {
+        return refuse(MAX_BYTES, "a request over 128 MiB");
+    }
+    let mut walk = Walk { items: 0, place: None };
+    if let Err(fault) = walk.message(root, bytes, MAX_DEPTH) {
+        let place = match walk.place {
+            None => root.name.to_owned(),
+            Some((message, "")) => message.to_owned(),
+            Some((message, field)) => format!("{message}.{field}"),
+        };
+        return Err(Malformed { offset: fault.offset(bytes), place, what: fault.what });
+    }
+    if walk.items > FREE_ITEMS && walk.items - FREE_ITEMS > bytes.len() / MIN_ITEM_BYTES {
+        return refuse(bytes.len(), "over 1000 items of under 8 bytes each: items without time or content");
+    }
+    Ok(walk.items)
+}
+
+struct Walk {
+    items: usize,
+    /// Message and field of the innermost fault.
+    place: Option<(&'static str, &'static str)>,
+}
+
+impl Walk {
+    fn message(&mut self, message: &'static Message, bytes: &[u8], depth: u32) -> Result<(), Fault> {
+        let mut reader = Reader::new(bytes);
+        // The kind of a `OneOf` and its items, which another kind replaces.
+        let mut one_of = (0, 0);
+        loop {
+            let (number, value) = match reader.next() {
+                Ok(Some(field)) => field,
+                Ok(None) => return Ok(()),
+                Err(fault) => return self.fault(fault, (message.name, "")),
+            };
+            let field = message.fields.get(number as usize).copied().unwrap_or(("", Kind::Unknown));
+            let outcome = match (field.1, value) {
+                (Text, Value::Len(text)) if is_utf8(text) => Ok(()),
+                (Of(inner), Value::Len(bytes)) if depth > 0 => self.message(inner, bytes, depth - 1),
+                (Item(inner), Value::Len(bytes)) if depth > 0 => {
+                    self.items += 1;
+                    self.message(inner, bytes, depth - 1)
+                }
+                (OneOf(inner), Value::Len(bytes)) if depth > 0 => {
+                    if number != one_of.0 {
+                        self.items -= one_of.1;
+                        one_of = (number, 0);
+                    }
+                    let before = self.items;
+                    let outcome = self.message(inner, bytes, depth - 1);
+                    one_of.1 += self.items - before;
+                    outcome
+                }
+                (Varint | Varints, Value::Varint(_)) => Ok(()),
+                (Fixed64 | Fixed64s, Value::Fixed64(_)) => Ok(()),
+                (Fixed32, Value::Fixed32(_)) => Ok(()),
+                (Bytes, Value::Len(_)) => Ok(()),
+                (Id(len), Value::Len(id)) if id.len() == len || id.is_empty() => Ok(()),
+                (Varints, Value::Len(packed)) => packed_varints(packed),
+                (Fixed64s, Value::Len(packed)) if packed.len() % 8 == 0 => Ok(()),
+                (Kind::Unknown, value) => reader.skip(number, value, depth),
+                (kind, value) => Err(Fault::new(reader.start(), complaint(kind, value))),
+            };
+            if let Err(fault) = outcome {
+                return self.fault(fault, (message.name, field.0));
+            }
+        }
+    }
+
+    #[cold]
+    fn fault(&mut self, fault: Fault, place: (&'static str, &'static str)) -> Result<(), Fault> {
+        self.place.get_or_insert(place);
+        Err(fault)
+    }
+}
+
+#[cold]
+fn complaint(kind: Kind, value: Value<'_>) -> &'static str {
+    match (kind, value) {
+        (Text, Value::Len(_)) => "text is not UTF-8",
+        (Id(16), Value::Len(_)) => "a trace id has 16 bytes, or none",
+        (Id(_), Value::Len(_)) => "a span id has 8 bytes, or none",
+        (Fixed64s, Value::Len(_)) => "not a whole number of 8-byte values",
+        (Of(_) | Item(_) | OneOf(_), Value::Len(_)) => TOO_DEEP,
+        _ => "another wire type than this field has",
+    }
+}
+
+fn packed_varints(packed: &[u8]) -> Result<(), Fault> {
+    let mut reader = Reader::new(packed);
+    while !reader.is_empty() {
+        reader.varint()?;
+    }
+    Ok(())
+}
+
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    // Short and ASCII is the rule; simdutf8 pays from some 64 bytes on.
+    if text.len() < 64 {
+        text.is_ascii() || std::str::from_utf8(text).is_ok()
+    } else {
+        simdutf8::basic::from_utf8(text).is_ok()
+    }
+}

@@ -1,0 +1,152 @@
+//! Bytes that are wrong: where prost refuses, we refuse; nothing panics.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::oracle::rows_of;
+use super::{check, check_round_trip, decode, request, sample, seed};
+use crate::batch::Signal;
+use crate::otlp::{MAX_BYTES, MAX_DEPTH};
+
+/// Our verdict is prost's, but for the ids that OTLP says are invalid; what is taken is taken whole.
+fn check_verdict(signal: Signal, bytes: &[u8]) {
+    let ours = check(signal, bytes);
+    match rows_of(signal, bytes) {
+        Ok(_) => match ours {
+            Ok(_) => return check_round_trip(signal, bytes),
+            Err(error) => assert!(error.what.ends_with("bytes, or none"), "{error}"),
+        },
+        Err(theirs) => assert!(ours.is_err(), "prost refuses {bytes:?}: {theirs}"),
+    }
+    // Unchecked bytes may decode to anything, but do not panic.
+    decode(signal, bytes);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn cut_anywhere(seed in seed()) {
+        for signal in Signal::ALL {
+            let bytes = request(signal, &seed);
+            let step = (bytes.len() / 100).max(1);
+            (0..bytes.len()).step_by(step).for_each(|len| check_verdict(signal, &bytes[..len]));
+        }
+    }
+
+    #[test]
+    fn any_bit_flipped(seed in seed(), flips in prop::collection::vec(any::<prop::sample::Index>(), 1..40)) {
+        for signal in Signal::ALL {
+            let bytes = request(signal, &seed);
+            if bytes.is_empty() {
+                continue;
+            }
+            for flip in &flips {
+                let bit = flip.index(bytes.len() * 8);
+                let mut bytes = bytes.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                check_verdict(signal, &bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        Signal::ALL.into_iter().for_each(|signal| check_verdict(signal, &bytes));
+    }
+
+    /// Small numbers look like tags and lengths: deeper into the decoder than fully random bytes come.
+    #[test]
+    fn bytes_like_protobuf(bytes in prop::collection::vec(prop_oneof![Just(0x0a), Just(0x12), 0u8..40, Just(0x3a), any::<u8>()], 0..80)) {
+        Signal::ALL.into_iter().for_each(|signal| check_verdict(signal, &bytes));
+    }
+}
+
+#[test]
+fn every_cut_of_a_small_request() {
+    for signal in Signal::ALL {
+        let bytes = sample(signal, 0);
+        (0..bytes.len()).for_each(|len| check_verdict(signal, &bytes[..len]));
+    }
+}
+
+/// Begins the fuzzer's corpus anew: `cargo test -p catchment-pipeline write_corpus -- --ignored`.
+#[test]
+#[ignore = "writes files"]
+fn write_corpus() {
+    for signal in Signal::ALL {
+        for number in 0..4 {
+            fs::write(corpus().join(format!("{}-{number}", signal.name())), sample(signal, number)).unwrap();
+        }
+    }
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/otlp")
+}
+
+#[test]
+fn the_corpus_of_the_fuzzer() {
+    let mut files = 0;
+    for entry in fs::read_dir(corpus()).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        Signal::ALL.into_iter().for_each(|signal| check_verdict(signal, &bytes));
+        files += 1;
+    }
+    assert!(files > 5);
+}
+
+fn field(number: u32, content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encoding::encode_key(number, prost::encoding::WireType::LengthDelimited, &mut bytes);
+    prost::encoding::encode_varint(content.len() as u64, &mut bytes);
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+fn record(content: &[u8]) -> Vec<u8> {
+    field(1, &field(2, &field(2, content)))
+}
+
+#[test]
+fn errors_name_the_place() {
+    let check = |content: &[u8], expected: &str| {
+        assert_eq!(check(Signal::Logs, &record(content)).unwrap_err().to_string(), expected);
+    };
+    check(&field(9, &[1; 15]), "malformed OTLP at byte 6, in LogRecord.trace_id: a trace id has 16 bytes, or none");
+    check(&field(3, &[0xff]), "malformed OTLP at byte 6, in LogRecord.severity_text: text is not UTF-8");
+    check(&[0x18, 1], "malformed OTLP at byte 6, in LogRecord.severity_text: another wire type than this field has");
+    check(&[0x1a, 5, b'a'], "malformed OTLP at byte 8, in LogRecord: longer than what holds it");
+}
+
+#[test]
+fn depth_is_limited_where_prost_limits_it() {
+    for lists in 40..60 {
+        let value = (0..lists).fold(vec![0x18, 1], |value, _| field(5, &field(1, &value)));
+        check_verdict(Signal::Logs, &record(&field(5, &value)));
+        // Unknown groups, too; in the record (depth 3) and by themselves.
+        let groups = [vec![0xa3, 0x06].repeat(lists * 2), vec![0xa4, 0x06].repeat(lists * 2)].concat();
+        check_verdict(Signal::Logs, &record(&groups));
+        check_verdict(Signal::Logs, &groups);
+    }
+    let bomb = [0xa3, 0x06].repeat(1 << 20);
+    assert!(check(Signal::Logs, &bomb).is_err());
+    let bomb = (0..5000).fold(Vec::new(), |value, _| field(5, &field(1, &value)));
+    assert!(check(Signal::Logs, &record(&field(5, &bomb))).is_err());
+    decode(Signal::Logs, &record(&field(5, &bomb)));
+    assert_eq!(MAX_DEPTH, 100, "prost's limit");
+}
+
+#[test]
+fn sizes_are_limited() {
+    let large = vec![0; MAX_BYTES + 1];
+    assert!(check(Signal::Traces, &large).unwrap_err().to_string().contains("128 MiB"));
+    let empty_points = field(1, &field(2, &field(2, &[0x0a, 0].repeat(100_000))));
+    assert!(check(Signal::Metrics, &empty_points).is_ok(), "not points but names");
+    let empty_records = field(1, &field(2, &[0x12, 0].repeat(100_000)));
+    assert!(check(Signal::Logs, &empty_records).unwrap_err().to_string().contains("items"));
+    let few = field(1, &field(2, &[0x12, 0].repeat(1000)));
+    assert_eq!(check(Signal::Logs, &few), Ok(1000));
+}
