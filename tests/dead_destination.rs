@@ -1,0 +1,75 @@
+//! A destination that is away for ten minutes' worth of load: memory stays flat, and everything arrives, in
+//! order, when it is back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod harness;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use harness::sink::Sink;
+use harness::{Catchment, client, load};
+
+/// One request of 1,000 points a second, for ten minutes.
+const REQUESTS: i64 = 600;
+const POINTS: usize = 1000;
+/// What the log's tail and read-ahead, and the allocator, may come to; the load itself is about 120 MB.
+const FLAT: u64 = 64 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_arrives_in_order_after_ten_minutes_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let destination = reserved.local_addr().unwrap();
+    drop(reserved); // nobody listens there now
+    let mut catchment = Catchment::start(&format!(
+        "
+extensions: {{ lake: {{ path: {} }} }}
+receivers: {{ otlp: {{ protocols: {{ http: {{ endpoint: localhost:0 }} }} }} }}
+exporters:
+  otlp_http:
+    endpoint: http://{destination}
+    retry_on_failure: {{ initial_interval: 50ms, max_interval: 200ms, max_elapsed_time: 0 }}
+service:
+  extensions: [lake]
+  telemetry: {{ metrics: {{ level: none }} }}
+  pipelines: {{ metrics: {{ receivers: [otlp], exporters: [otlp_http] }} }}
+",
+        dir.path().display()
+    ));
+    let client = client();
+    let url = format!("{}/v1/metrics", catchment.url("otlp/http"));
+    let send = async |seq| {
+        let request = client.post(&url).header("content-type", "application/x-protobuf");
+        let response = request.body(load::metrics(seq, POINTS)).send().await.unwrap();
+        assert!(response.status().is_success(), "{seq}: {}", response.status());
+    };
+
+    let warm = REQUESTS / 10;
+    for seq in 0..warm {
+        send(seq).await;
+    }
+    let early = catchment.resident();
+    for seq in warm..REQUESTS {
+        send(seq).await;
+    }
+    let late = catchment.resident();
+    assert!(late < early + FLAT, "resident memory grew from {early} to {late} bytes while the destination was away");
+
+    let sink = Sink::start(destination).await;
+    tokio::time::timeout(Duration::from_secs(300), async {
+        let mut seen = 0;
+        while seen < REQUESTS as usize {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            seen = sink.taken.lock().unwrap().iter().map(|(_, body)| load::seqs(body).len()).sum();
+        }
+    })
+    .await
+    .expect("everything arrives");
+    let arrived: Vec<i64> = sink.taken.lock().unwrap().iter().flat_map(|(_, body)| load::seqs(body)).collect();
+    assert_eq!(arrived, (0..REQUESTS).collect::<Vec<_>>());
+    assert!(catchment.resident() < early + 2 * FLAT, "memory after the catch-up: {}", catchment.resident());
+    assert!(catchment.logged().iter().all(|entry| entry["level"] != "ERROR"), "an ERROR means data was lost");
+    catchment.kill();
+}
