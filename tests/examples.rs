@@ -26,11 +26,10 @@ fn the_readme_shows_them_word_for_word() {
 }
 
 /// Runs `program` against a fresh Catchment and checks its counter and its span.
-async fn check(language: &str, program: impl FnOnce(&mut Command) -> Command) {
+async fn check(language: &str, mut command: Command) {
     let dir = tempfile::tempdir().unwrap();
     let catchment = Catchment::start(&lake_config(dir.path(), ""));
     let protocol = if language == "rust" { "grpc" } else { "http" };
-    let mut command = program(&mut Command::new("true"));
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", catchment.url(&format!("otlp/{protocol}")));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -53,35 +52,32 @@ fn command(program: impl AsRef<Path>, arguments: &[&str], folder: &Path) -> Comm
 #[tokio::test(flavor = "multi_thread")]
 async fn python() {
     let Some(python) = peers::python() else { return };
-    check("python", |_| command(python, &["examples/python/app.py"], &root())).await;
+    check("python", command(python, &["examples/python/app.py"], &root())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node() {
     let Some(node) = peers::find("node") else { return };
     std::fs::copy(root().join("examples/node/app.mjs"), node.join("quickstart.mjs")).unwrap();
-    check("node", |_| command("node", &["quickstart.mjs"], &node)).await;
+    check("node", command("node", &["quickstart.mjs"], &node)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn go() {
     let Some(_) = peers::find("go") else { return };
-    check("go", |_| command("go", &["run", "."], &root().join("examples/go"))).await;
+    check("go", command("go", &["run", "."], &root().join("examples/go"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn java() {
-    let Some(_) = peers::find("java") else { return };
-    let target = tempfile::tempdir().unwrap();
-    let build = format!("-DbuildDirectory={}", target.path().display());
-    check("java", |_| {
-        command("mvn", &["-q", "-B", "-o", &build, "compile", "org.codehaus.mojo:exec-maven-plugin:3.5.0:java"], &root().join("examples/java"))
-    })
-    .await;
+    let Some(java) = peers::find("java") else { return };
+    let classpath = std::fs::read_to_string(java.join("classpath")).unwrap();
+    let program = "examples/java/src/main/java/Quickstart.java";
+    check("java", command("java", &["-cp", classpath.trim(), program], &root())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rust() {
     let example = Path::new(env!("CARGO_BIN_EXE_catchment")).with_file_name("examples").join("quickstart");
-    check("rust", |_| command(&example, &[], &root())).await;
+    check("rust", command(&example, &[], &root())).await;
 }

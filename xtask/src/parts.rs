@@ -1,5 +1,5 @@
-//! The real parts our tests run beside, as values. To add one: a folder `tests/peers/<name>` with its pinned
-//! versions, and an entry in [`PARTS`].
+//! The real parts our tests run beside, as values. To add one: a committed file with its pinned versions, and an
+//! entry in [`PARTS`].
 //!
 //! A part is present when the copy of its pins that its installation left (`stamp`) equals the committed ones, so
 //! a changed pin installs anew.
@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 pub struct Part {
     pub name: &'static str,
-    /// The committed file in `tests/peers/<name>` that pins its versions.
+    /// The committed file that pins its versions.
     pins: &'static str,
     /// Fills the (empty) folder, which holds a copy of the pins.
     install: fn(&Path) -> anyhow::Result<()>,
@@ -19,9 +19,11 @@ pub struct Part {
 
 /// Sorted by name.
 pub const PARTS: &[Part] = &[
-    Part { name: "collector", pins: "builder.yaml", install: collector },
-    Part { name: "node", pins: "package.json", install: node },
-    Part { name: "python", pins: "requirements.txt", install: python },
+    Part { name: "collector", pins: "tests/peers/collector/builder.yaml", install: collector },
+    Part { name: "go", pins: "examples/go/go.mod", install: go_modules },
+    Part { name: "java", pins: "examples/java/pom.xml", install: java },
+    Part { name: "node", pins: "tests/peers/node/package.json", install: node },
+    Part { name: "python", pins: "tests/peers/python/requirements.txt", install: python },
 ];
 
 /// Where the repository is, and where the real parts are kept.
@@ -39,7 +41,7 @@ impl Place {
 impl Part {
     /// Installs the part unless it is present with the same pins.
     pub fn ensure(&self, place: &Place) -> anyhow::Result<()> {
-        let from = place.repo.join("tests/peers").join(self.name).join(self.pins);
+        let from = place.repo.join(self.pins);
         let pins = std::fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
         let folder = place.of(self);
         let stamp = folder.join("stamp");
@@ -50,7 +52,7 @@ impl Part {
             std::fs::remove_dir_all(&folder).with_context(|| format!("clearing {}", folder.display()))?;
         }
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join(self.pins), &pins)?;
+        std::fs::write(folder.join(from.file_name().unwrap_or_default()), &pins)?;
         (self.install)(&folder)?;
         std::fs::write(&stamp, &pins)?;
         Ok(())
@@ -106,6 +108,18 @@ fn go(folder: &Path, args: &[&str]) -> anyhow::Result<()> {
         .env("CGO_ENABLED", "0"))
 }
 
+fn go_modules(folder: &Path) -> anyhow::Result<()> {
+    go(folder, &["mod", "download"])
+}
+
+/// Leaves the class path in `classpath`.
+fn java(folder: &Path) -> anyhow::Result<()> {
+    run(Command::new("java").arg("-version"))?;
+    run(Command::new("mvn")
+        .args(["--quiet", "--batch-mode", "dependency:build-classpath", "-Dmdep.outputFile=classpath"])
+        .current_dir(folder))
+}
+
 fn node(folder: &Path) -> anyhow::Result<()> {
     run(Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
@@ -139,7 +153,7 @@ mod tests {
     fn every_part_has_its_pins_committed_and_the_list_is_sorted() {
         let repo = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for part in PARTS {
-            assert!(repo.join("tests/peers").join(part.name).join(part.pins).is_file(), "{}", part.name);
+            assert!(repo.join(part.pins).is_file(), "{}", part.name);
         }
         assert!(PARTS.is_sorted_by_key(|part| part.name));
     }
@@ -153,8 +167,8 @@ mod tests {
         }
         let root = std::env::temp_dir().join(format!("catchment-xtask-{}", std::process::id()));
         let place = Place { repo: root.join("repo"), peers: root.join("peers") };
-        let part = Part { name: "toy", pins: "pins", install };
-        let pins = place.repo.join("tests/peers/toy");
+        let part = Part { name: "toy", pins: "toy/pins", install };
+        let pins = place.repo.join("toy");
         std::fs::create_dir_all(&pins)?;
         let times = || std::fs::read_to_string(place.of(&part).with_extension("log"));
 
