@@ -21,7 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Catchment {
     child: Child,
-    /// By `component` and `protocol` of its "listening" messages, e.g. `otlp/grpc`.
+    /// Of its "listening" and "serving" messages, e.g. `otlp/grpc`, `dashboard`.
     pub addresses: HashMap<String, SocketAddr>,
     logs: mpsc::Receiver<Value>,
 }
@@ -65,10 +65,16 @@ impl Catchment {
             };
             let fields = &entry["fields"];
             if fields["message"] == "listening"
-                && let (Some(component), Some(protocol), Some(address)) =
-                    (fields["component"].as_str(), fields["protocol"].as_str(), fields["address"].as_str())
+                && let (Some(receiver), Some(protocol), Some(address)) =
+                    (fields["receiver"].as_str(), fields["protocol"].as_str(), fields["address"].as_str())
             {
-                self.addresses.insert(format!("{component}/{protocol}"), address.parse().unwrap());
+                self.addresses.insert(format!("{receiver}/{protocol}"), address.parse().unwrap());
+            }
+            if fields["message"] == "serving"
+                && let (Some(extension), Some(url)) = (fields["extension"].as_str(), fields["url"].as_str())
+            {
+                let address = url.trim_start_matches("http://").trim_end_matches('/');
+                self.addresses.insert(extension.to_owned(), address.parse().unwrap());
             }
             if fields["message"].as_str() == Some(message) {
                 return entry;
@@ -96,7 +102,7 @@ impl Catchment {
 
     /// SQL over HTTP: one JSON array a row.
     pub async fn sql(&self, sql: &str) -> Vec<Vec<Value>> {
-        let url = format!("{}/api/v1/query", self.url("dashboard/http"));
+        let url = format!("{}/api/v1/query", self.url("dashboard"));
         let response = client().post(url).json(&serde_json::json!({ "sql": sql })).send().await.unwrap();
         let status = response.status();
         let body: Value = response.json().await.unwrap();
