@@ -1,5 +1,16 @@
 //! Processors: what happens to telemetry before it is acknowledged. One folder a component; [`SPECS`] lists them, sorted by kind.
 
+mod batch;
+mod memory_limiter;
+
 use catchment_pipeline::component::ProcessorSpec;
 
-pub const SPECS: &[&ProcessorSpec] = &[];
+pub const SPECS: &[&ProcessorSpec] = &[&batch::SPEC, &memory_limiter::SPEC];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn specs_are_sorted() {
+        assert!(super::SPECS.is_sorted_by_key(|spec| spec.kind));
+    }
+}
