@@ -110,8 +110,11 @@ impl Interest {
         if !self.wants(&record.pipelines) {
             return;
         }
-        if self.waiting.is_empty() && self.in_flight.is_empty() {
-            self.oldest = Some(record.accepted_at);
+        if self.waiting.is_empty() {
+            self.passed(record.position.saturating_sub(1));
+            if self.in_flight.is_empty() {
+                self.oldest = Some(record.accepted_at);
+            }
         }
         *self.waiting.entry(segment).or_default() += record.counts();
     }

@@ -1,18 +1,19 @@
 //! The log without a disk: the tail is the store.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::log::interest::Reads;
+use crate::log::interest::{Interest, Reads};
 use crate::log::record::{Counts, Entry, Record};
 use crate::log::state::State;
 use crate::log::tail::Tail;
-use crate::log::{AppendError, Log, Position};
+use crate::log::{AppendError, Loss, Position, Shared, Start};
 
 /// Without a disk there is one segment, and this is its name.
 const SEGMENT: Position = 1;
 
-impl Log {
+impl Shared {
     pub(super) fn append_in_memory(&self, entries: Vec<Entry>) -> Result<Position, AppendError> {
         let accepted_at = self.now();
         let mut records: Vec<Record> = entries
@@ -20,7 +21,7 @@ impl Log {
             .map(|entry| Record { position: 0, pipelines: entry.pipelines, accepted_at, batch: entry.batch })
             .collect();
         let need: u64 = records.iter().map(Tail::weight).sum();
-        let limit = self.0.options.max_bytes;
+        let limit = self.options.max_bytes;
         if need > limit {
             return Err(AppendError::Rejected {
                 reason: format!(
@@ -32,13 +33,14 @@ impl Log {
         self.make_room_in_memory(&mut state, limit - need)?;
         for record in &mut records {
             record.position = state.head + 1;
-            self.0.stats.appended(record.counts());
+            self.stats.appended(record.counts());
             state.append(record.clone(), SEGMENT, 0);
         }
-        self.release(&mut state);
+        state.trim_tail(false);
+        self.measure(&state);
         let head = state.head;
         drop(state);
-        self.0.head.send_replace(head);
+        self.head.send_replace(head);
         Ok(head)
     }
 
@@ -60,13 +62,17 @@ impl Log {
             retry_after: Duration::from_secs(1),
             reason: format!(
                 "the log is full ({} bytes in memory) and waits for exporter `{}`",
-                self.0.options.max_bytes, holder.cursor
+                self.options.max_bytes, holder.cursor
             ),
         })
     }
 
-    pub(super) fn open_in_memory(&self, state: &mut State, name: &std::sync::Arc<str>, reads: Reads) {
-        let Some(cursor) = state.cursors.get(name) else { return };
+    pub(super) fn open_in_memory(&self, state: &mut State, name: &Arc<str>, reads: Reads, start: Start) {
+        let begin = match start {
+            Start::Oldest => state.floor(),
+            Start::Head => state.head,
+        };
+        let cursor = state.cursors.entry(name.clone()).or_insert_with(|| Interest::at(name.clone(), begin));
         let from = cursor.floor(state.head);
         let mut waiting = Counts::default();
         let mut oldest = None;
@@ -82,8 +88,8 @@ impl Log {
 }
 
 /// One line a cursor.
-fn sum_up(losses: Vec<super::Loss>) -> Vec<super::Loss> {
-    let mut sums: Vec<super::Loss> = Vec::new();
+fn sum_up(losses: Vec<Loss>) -> Vec<Loss> {
+    let mut sums: Vec<Loss> = Vec::new();
     for loss in losses {
         match sums.iter_mut().find(|sum| sum.cursor == loss.cursor) {
             Some(sum) => sum.lost += loss.lost,

@@ -9,26 +9,39 @@
 //! |---|---|
 //! | one record | 256 MiB of OTLP, and a quarter of the budget |
 //! | names of a record's pipelines | 4 KiB together |
-//! | memory | [`Options::tail_bytes`], 8 MiB more for each cursor that reads from disk, and what waits in `append` |
+//! | memory | [`Options::tail_bytes`], what a cursor that reads from disk asks for at once, and what waits in `append` |
 //! | disk | [`Options::max_bytes`], and 1 MiB held in reserve |
 //!
 //! Without a disk ([`Log::in_memory`]) the interface is the same, `max_bytes` bounds memory, and a crash loses what
 //! was not exported.
 
+mod book;
 mod cursor;
+mod disk;
+mod format;
 mod interest;
 mod memory;
+mod reader;
 mod record;
+mod scan;
+#[cfg(test)]
+mod sim;
 mod state;
 mod stats;
+mod store;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod writer;
 
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub use cursor::{Committer, Cursor};
 pub use interest::Backlog;
@@ -36,9 +49,12 @@ pub use record::{Counts, Entry, Pipelines, Record};
 pub use stats::LogStats;
 
 use crate::component::{OnFull, Refused};
-use interest::{Interest, Reads};
+use disk::{Disk, Folder};
+use interest::Reads;
 use state::{Loss, State};
 use stats::Instruments;
+use store::{Recovered, Store};
+use threads::{Keep, Threads};
 
 /// A record's place in the log: its sequence number, from 1, never reused. 0 is before everything. Positions grow
 /// by one, except where an append failed or a record was lost.
@@ -86,6 +102,12 @@ pub enum AppendError {
     Rejected { reason: String },
 }
 
+impl AppendError {
+    fn closed() -> AppendError {
+        AppendError::Busy { retry_after: Duration::from_secs(1), reason: "the log is closed".into() }
+    }
+}
+
 impl From<AppendError> for Refused {
     fn from(error: AppendError) -> Refused {
         match error {
@@ -103,28 +125,14 @@ pub enum CursorError {
     NotSaved { name: String, reason: String },
 }
 
-/// A handle to the log; clones are cheap and equal.
-#[derive(Clone, Debug)]
-pub struct Log(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    options: Options,
-    stats: Arc<LogStats>,
-    /// Kept so that the observers live as long as the log.
-    _instruments: Instruments,
-    state: Mutex<State>,
-    head: watch::Sender<Position>,
-}
-
 /// What opening a log on disk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     pub segments: u64,
     pub records: u64,
-    /// Bytes cut from the end of the last segment: appends that were never acknowledged.
+    /// Bytes cut from the end of the newest segment: appends that were never acknowledged.
     pub torn_bytes: u64,
-    /// Acknowledged records that cannot be read any more.
+    /// Acknowledged records that are known to be unreadable; damage inside older segments is found when it is read.
     pub lost_records: u64,
 }
 
@@ -132,27 +140,55 @@ pub struct Recovery {
 pub enum OpenError {
     #[error("another process uses the log in {0}: stop it, or give this one another folder")]
     Locked(String),
-    #[error("the log in {folder}: {source}")]
-    Io { folder: String, source: std::io::Error },
+    #[error("cannot open the log in {folder}: {source}")]
+    Io { folder: String, source: io::Error },
+}
+
+/// A handle to the log; clones are cheap and equal.
+#[derive(Clone, Debug)]
+pub struct Log(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    threads: Option<Threads>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    stats: Arc<LogStats>,
+    instruments: Instruments,
+    state: Mutex<State>,
+    head: watch::Sender<Position>,
+    store: Option<Arc<Store>>,
+    /// Tells the keeper that a commit waits to be saved.
+    keeper: Mutex<Option<std::sync::mpsc::Sender<Keep>>>,
 }
 
 impl Log {
-    /// Opens or creates the log in `folder`, and recovers what is in it. Blocks: the newest segment is read whole.
-    pub fn open(folder: &std::path::Path, options: Options) -> Result<(Log, Recovery), OpenError> {
-        let _ = options;
-        Err(OpenError::Io { folder: folder.display().to_string(), source: std::io::ErrorKind::Unsupported.into() })
+    /// Opens or creates the log in `folder`, and recovers what is in it. Blocks: the newest segment is read whole, of
+    /// the others the record headers.
+    pub fn open(folder: &Path, options: Options) -> Result<(Log, Recovery), OpenError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked(folder.display().to_string()),
+            _ => OpenError::Io { folder: folder.display().to_string(), source },
+        };
+        let disk = Folder::lock(folder).map_err(failed)?;
+        let (shared, recovery) = Shared::on_disk(Arc::new(disk), options).map_err(failed)?;
+        if let Some(store) = &shared.store
+            && let Err(error) = book::keep_reserve(store.disk.as_ref())
+        {
+            tracing::warn!(%error, "no room for the log's reserve: free some space");
+        }
+        let shared = Arc::new(shared);
+        let threads = Threads::start(&shared).map_err(failed)?;
+        Ok((Log(Arc::new(Handle { shared, threads: Some(threads) })), recovery))
     }
 
     /// A log without a disk.
     pub fn in_memory(options: Options) -> Log {
-        let stats = Arc::new(LogStats::default());
-        Log(Arc::new(Shared {
-            options,
-            _instruments: Instruments::new(&stats),
-            stats,
-            state: Mutex::default(),
-            head: watch::channel(0).0,
-        }))
+        Log(Arc::new(Handle { shared: Arc::new(Shared::new(options, State::default(), None)), threads: None }))
     }
 
     /// Returns the record's position once it is durable. Dropping the future does not undo the append.
@@ -162,15 +198,27 @@ impl Log {
 
     /// Several records under one acknowledgement, next to each other. Returns the last position.
     pub async fn append_all(&self, entries: Vec<Entry>) -> Result<Position, AppendError> {
-        let outcome = self.append_in_memory(entries);
+        let shared = &self.0.shared;
+        let outcome = match &self.0.threads {
+            None => shared.append_in_memory(entries),
+            Some(threads) => {
+                let (reply, answer) = oneshot::channel();
+                let sent = shared.prepare(entries, reply).and_then(|waiting| threads.write(waiting));
+                match sent {
+                    Ok(()) => answer.await.unwrap_or_else(|_| Err(AppendError::closed())),
+                    Err(error) => Err(error),
+                }
+            }
+        };
         if matches!(outcome, Err(AppendError::Busy { .. })) {
-            self.0.stats.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            shared.stats.refused.fetch_add(1, Relaxed);
         }
         outcome
     }
 
     /// Opens an exporter's cursor: after its last commit if the log knows `name`, else at `start`. It reads the records
-    /// that belong to any of `pipelines`. A name can be open once; dropping the cursor closes it.
+    /// that belong to any of `pipelines`. A name can be open once; dropping the cursor closes it. On disk the new
+    /// cursor is durable when this returns. Blocks for some milliseconds: call it at start and reload.
     pub async fn cursor(
         &self,
         name: &str,
@@ -179,30 +227,20 @@ impl Log {
         start: Start,
     ) -> Result<Cursor, CursorError> {
         let name: Arc<str> = name.into();
-        {
-            let mut state = self.state();
-            if state.cursors.get(&name).is_some_and(|cursor| cursor.reads.is_some()) {
-                return Err(CursorError::AlreadyOpen(name.to_string()));
-            }
-            let begin = match start {
-                Start::Oldest => state.floor(),
-                Start::Head => state.head,
-            };
-            state.cursors.entry(name.clone()).or_insert_with(|| Interest::at(name.clone(), begin));
-            self.open_in_memory(&mut state, &name, Reads { pipelines, on_full });
-        }
+        self.0.shared.open_cursor(&name, Reads { pipelines, on_full }, start)?;
         Ok(Cursor::new(self.clone(), name))
     }
 
     /// The last acknowledged position.
     pub fn head(&self) -> Position {
-        *self.0.head.borrow()
+        *self.0.shared.head.borrow()
     }
 
     /// Forgets cursors of exporters that are not in `names`, so that they hold no data for ever. Call it when every
     /// configured exporter has opened its cursor. Open cursors are kept.
     pub fn retain_cursors(&self, names: &[&str]) {
-        let mut state = self.state();
+        let shared = &self.0.shared;
+        let mut state = shared.state();
         let head = state.head;
         state.cursors.retain(|name, cursor| {
             let keep = cursor.reads.is_some() || names.contains(&name.as_ref());
@@ -215,50 +253,115 @@ impl Log {
             }
             keep
         });
-        state.unsaved = true;
-        self.release(&mut state);
+        shared.moved(&mut state);
     }
 
     /// What each cursor has still to do.
     pub fn backlogs(&self) -> Vec<Backlog> {
-        self.state().backlogs()
+        self.0.shared.state().backlogs()
     }
 
     pub fn stats(&self) -> &Arc<LogStats> {
-        &self.0.stats
+        &self.0.shared.stats
     }
 
     /// Makes every commit durable now.
-    pub async fn save_cursors(&self) -> std::io::Result<()> {
-        Ok(())
+    pub async fn save_cursors(&self) -> io::Result<()> {
+        let shared = self.0.shared.clone();
+        tokio::task::spawn_blocking(move || shared.save_and_delete()).await.map_err(io::Error::other)?
     }
 
-    /// Refuses further appends, saves the cursors and lets go of the files.
-    pub async fn close(&self) -> std::io::Result<()> {
-        self.save_cursors().await
+    /// Refuses further appends, finishes those that wait, saves the cursors and stops the threads. The folder is
+    /// unlocked when the last handle is dropped.
+    pub async fn close(&self) -> io::Result<()> {
+        let handle = self.0.clone();
+        let stop = move || handle.threads.as_ref().map_or(Ok(()), |threads| threads.stop(&handle.shared));
+        tokio::task::spawn_blocking(stop).await.map_err(io::Error::other)?
+    }
+}
+
+impl Shared {
+    fn new(options: Options, state: State, store: Option<Store>) -> Shared {
+        let stats = Arc::new(LogStats::default());
+        let shared = Shared {
+            options,
+            instruments: Instruments::new(&stats),
+            stats,
+            head: watch::channel(state.head).0,
+            state: Mutex::new(state),
+            store: store.map(Arc::new),
+            keeper: Mutex::default(),
+        };
+        shared.measure(&shared.state());
+        shared
+    }
+
+    fn on_disk(disk: Arc<dyn Disk>, options: Options) -> io::Result<(Shared, Recovery)> {
+        let Recovered { store, state, recovery } = store::recover(disk)?;
+        let shared = Shared::new(options, state, Some(store));
+        shared.stats.lost(Counts { records: recovery.lost_records, ..Counts::default() });
+        Ok((shared, recovery))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> SystemTime {
-        SystemTime::now()
+        self.store.as_ref().map_or_else(SystemTime::now, |store| store.disk.now())
     }
 
-    /// After a cursor moved: lets go of what nobody needs.
-    fn release(&self, state: &mut State) {
-        state.trim_tail(false);
-        self.0.stats.stored_bytes.store(state.tail.bytes(), std::sync::atomic::Ordering::Relaxed);
+    fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes.min(self.options.max_bytes / 4)
+    }
+
+    fn open_cursor(&self, name: &Arc<str>, reads: Reads, start: Start) -> Result<(), CursorError> {
+        let not_saved = |error: io::Error| CursorError::NotSaved { name: name.to_string(), reason: error.to_string() };
+        if name.contains('\n') {
+            return Err(not_saved(io::ErrorKind::InvalidInput.into()));
+        }
+        {
+            let mut state = self.state();
+            if state.cursors.get(name).is_some_and(|cursor| cursor.reads.is_some()) {
+                return Err(CursorError::AlreadyOpen(name.to_string()));
+            }
+            match &self.store {
+                Some(store) => self.open_on_disk(store, &mut state, name, reads, start).map_err(not_saved)?,
+                None => self.open_in_memory(&mut state, name, reads, start),
+            }
+        }
+        // Else a crash could make it begin later than it did, past records it should have seen.
+        self.save_and_delete().map_err(not_saved)
+    }
+
+    /// After a cursor moved: lets go of memory nobody needs; disk follows when the cursors have been saved.
+    fn moved(&self, state: &mut State) {
+        state.trim_tail(self.store.is_some());
+        self.measure(state);
+        if !std::mem::replace(&mut state.unsaved, true) {
+            self.wake_keeper();
+        }
+    }
+
+    fn wake_keeper(&self) {
+        if let Some(keeper) = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let _ = keeper.send(Keep::Moved);
+        }
+    }
+
+    fn measure(&self, state: &State) {
+        let disk = state.segments.iter().map(|segment| segment.bytes).sum();
+        self.stats.stored_bytes.store(if self.store.is_some() { disk } else { state.tail.bytes() }, Relaxed);
+        self.stats.segments.store(state.segments.len() as u64, Relaxed);
     }
 
     fn report(&self, losses: &[Loss]) {
         for Loss { cursor, lost } in losses.iter().filter(|loss| loss.lost.records > 0) {
-            self.0.stats.lost(*lost);
+            self.stats.lost(*lost);
             tracing::error!(
                 exporter = %cursor, records = lost.records, items = lost.items, bytes = lost.bytes,
                 "data lost: the log is full and this exporter, which is behind, drops its oldest data; mend its \
-                 destination, or give the log more room (max_size)"
+                 destination, or give the log more room"
             );
         }
     }

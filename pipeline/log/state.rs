@@ -115,6 +115,27 @@ impl State {
         self.cursors.values().map(|cursor| cursor.floor(self.head)).min().unwrap_or(self.head)
     }
 
+    /// The last position that a segment holds; the head, when none holds any.
+    pub(super) fn last_record(&self) -> Position {
+        let held = self.segments.iter().rev().find(|segment| !segment.holds.is_empty());
+        held.map_or(self.head, |segment| segment.last)
+    }
+
+    /// The closed segments that every cursor has passed; they are no longer known.
+    pub(super) fn take_passed(&mut self) -> Vec<Segment> {
+        let floor = self.floor();
+        let mut passed = Vec::new();
+        while self.oldest_closed().is_some_and(|(_, last)| last <= floor) {
+            passed.extend(self.segments.pop_front());
+        }
+        passed
+    }
+
+    /// First and last position of the oldest segment that is not being written.
+    pub(super) fn oldest_closed(&self) -> Option<(Position, Position)> {
+        self.segments.front().filter(|_| self.segments.len() > 1).map(|segment| (segment.first, segment.last))
+    }
+
     /// Lets go of memory that no cursor will ask for: with a disk, what every open cursor was handed.
     pub(super) fn trim_tail(&mut self, durable: bool) {
         let through = if durable {
