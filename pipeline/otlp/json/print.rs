@@ -199,5 +199,5 @@ impl<'a> Reader<'a> {
 
 /// The printer does not keep count of offsets: `otlp::check` has, for bytes from outside.
 fn malformed(what: &'static str) -> Malformed {
-    Malformed { offset: 0, what }
+    Malformed { offset: 0, place: "checked bytes".to_owned(), what }
 }
