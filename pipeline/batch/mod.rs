@@ -99,7 +99,7 @@ impl Batch {
     }
 
     /// All batches, which are of one signal, in one. OTLP requests concatenate, so nothing is decoded when all hold bytes;
-    /// rows are joined when all hold rows only.
+    /// rows are joined when all hold rows only. Keep the sum under [`otlp::MAX_BYTES`].
     pub fn concat(batches: &[Batch]) -> Batch {
         let Some(first) = batches.first() else { return Batch::from_rows(Signal::Metrics, Rows::default()) };
         let signal = first.signal();

@@ -21,7 +21,7 @@ const MAX_SET: usize = 4 << 10;
 /// Idle `Sets` kept for the next decoders.
 const MAX_POOL: usize = 4;
 
-static POOL: Mutex<Vec<Box<Sets>>> = Mutex::new(Vec::new());
+static POOL: Mutex<Vec<Sets>> = Mutex::new(Vec::new());
 
 /// Runs `decode` with a pooled `Sets`.
 pub(super) fn with_sets<T>(decode: impl FnOnce(&mut Sets) -> T) -> T {

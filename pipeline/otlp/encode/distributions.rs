@@ -35,7 +35,7 @@ impl<'a> Stats<'a> {
     }
 }
 
-fn counts<'a>(list: &'a ListArray, row: usize) -> &'a [i64] {
+fn counts(list: &ListArray, row: usize) -> &[i64] {
     list.values().as_primitive_opt::<Int64Type>().map_or(&[], |counts| &counts.values()[items(list, row)])
 }
 

@@ -34,11 +34,8 @@ impl Items for NumberPoints<'_> {
         self.points.mark(levels);
         self.metric_type.mark(Level::Metric, levels);
         mark(self.aggregation_temporality, Level::Metric, levels);
-        for row in 1..levels.len() {
-            if self.is_monotonic.value(row) != self.is_monotonic.value(row - 1) {
-                levels[row] = levels[row].min(Level::Metric);
-            }
-        }
+        let monotonic = self.is_monotonic.values().iter().collect::<Vec<_>>();
+        mark(&monotonic, Level::Metric, levels);
     }
 
     fn item(&mut self, row: usize, out: &mut Writer) {

@@ -127,7 +127,7 @@ fn depth_is_limited_where_prost_limits_it() {
         let value = (0..lists).fold(vec![0x18, 1], |value, _| field(5, &field(1, &value)));
         check_verdict(Signal::Logs, &record(&field(5, &value)));
         // Unknown groups, too; in the record (depth 3) and by themselves.
-        let groups = [vec![0xa3, 0x06].repeat(lists * 2), vec![0xa4, 0x06].repeat(lists * 2)].concat();
+        let groups = [[0xa3, 0x06].repeat(lists * 2), [0xa4, 0x06].repeat(lists * 2)].concat();
         check_verdict(Signal::Logs, &record(&groups));
         check_verdict(Signal::Logs, &groups);
     }
