@@ -34,7 +34,7 @@ impl Shared {
         for record in &mut records {
             record.position = state.head + 1;
             self.stats.appended(record.counts());
-            state.append(record.clone(), SEGMENT, 0);
+            state.append(record.clone(), SEGMENT);
         }
         state.trim_tail(false);
         self.measure(&state);

@@ -149,11 +149,10 @@ impl Reader {
             let before = skip(&mut scanner, after)?;
             self.open = Some(Open { segment: span.first, scanner, after: before.max(span.first - 1) });
         }
-        let open = self.open.as_mut();
-        Ok(open.map(|open| {
+        if let Some(open) = &mut self.open {
             open.scanner.limit(span.readable);
-            open
-        }))
+        }
+        Ok(self.open.as_mut())
     }
 }
 

@@ -77,13 +77,13 @@ pub(super) struct Loss {
 
 impl State {
     /// Makes a record visible; it is durable (or there is no disk).
-    pub(super) fn append(&mut self, record: Record, segment: Position, end: u64) {
+    pub(super) fn append(&mut self, record: Record, segment: Position) {
         self.head = record.position;
         self.cursors.values_mut().for_each(|cursor| cursor.appended(&record, segment));
         if let Some(active) = self.segments.back_mut() {
             active.note(&record.pipelines, record.position, record.counts(), record.accepted_at);
         }
-        self.tail.push(Kept { record, segment, end });
+        self.tail.push(Kept { record, segment });
     }
 
     pub(super) fn take(&mut self, name: &str, max_items: usize, max_bytes: u64) -> Taken {

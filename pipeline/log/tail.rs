@@ -11,9 +11,8 @@ const OVERHEAD: u64 = 256;
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) record: Record,
-    /// The first position of its segment, and the offset in it where the next record begins.
+    /// The first position of its segment.
     pub(super) segment: Position,
-    pub(super) end: u64,
 }
 
 #[derive(Debug, Default)]

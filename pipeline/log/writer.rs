@@ -3,6 +3,7 @@
 //! A failed fsync says nothing about what reached the disk, and a second one that succeeds says nothing either (the
 //! kernel forgets). So the segment is closed as it was, its waiting appends are refused, and a new one begins.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -45,6 +46,8 @@ pub(super) struct Writer {
     open: Option<Open>,
     /// The last position given out.
     last: Position,
+    /// Told once, until it works again.
+    failing: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -103,7 +106,7 @@ impl Shared {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Writer {
         let last = shared.state().head;
-        Writer { shared, open: None, last }
+        Writer { shared, open: None, last, failing: Cell::new(false) }
     }
 
     /// Until every sender is gone.
@@ -174,6 +177,7 @@ impl Writer {
             return Err(self.failed("fsync", &error));
         }
         let took = begun.elapsed();
+        self.failing.set(false);
         let end = open.len + size;
         self.shared.stats.syncs.fetch_add(1, Relaxed);
         self.shared.stats.sync_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
@@ -187,16 +191,14 @@ impl Writer {
         end: u64,
     ) -> Vec<(oneshot::Sender<Result<Position, AppendError>>, Position)> {
         let Some(open) = &mut self.open else { return Vec::new() };
-        let mut offset = open.len;
         open.len = end;
         let mut answers = Vec::new();
         let mut state = self.shared.state();
         for (reply, entries) in group {
-            for Prepared { record, header, .. } in entries {
-                offset += header.size();
+            for Prepared { record, .. } in entries {
                 self.last = record.position;
                 self.shared.stats.appended(record.counts());
-                state.append(record, open.first, offset);
+                state.append(record, open.first);
             }
             answers.push((reply, self.last));
         }
@@ -250,7 +252,9 @@ impl Writer {
 
     fn failed(&self, what: &str, error: &io::Error) -> AppendError {
         self.shared.stats.sync_failures.fetch_add(1, Relaxed);
-        tracing::warn!(%error, "cannot {what} the log: senders are refused until it works; look at the disk");
+        if !self.failing.replace(true) {
+            tracing::warn!(%error, "cannot {what} the log: senders are refused until it works; look at the disk");
+        }
         busy(format!("cannot {what} the log: {error}"))
     }
 }
