@@ -1,11 +1,16 @@
 //! Processors: what happens to telemetry before it is acknowledged. One folder a component; [`SPECS`] lists them, sorted by kind.
 
+mod actions;
+mod attributes;
 mod batch;
 mod memory_limiter;
+mod resource;
+#[cfg(test)]
+mod testing;
 
 use catchment_pipeline::component::ProcessorSpec;
 
-pub const SPECS: &[&ProcessorSpec] = &[&batch::SPEC, &memory_limiter::SPEC];
+pub const SPECS: &[&ProcessorSpec] = &[&attributes::SPEC, &batch::SPEC, &memory_limiter::SPEC, &resource::SPEC];
 
 #[cfg(test)]
 mod tests {

@@ -111,7 +111,6 @@ impl FromNode for f64 {
     fn from_node(node: &Node, at: &Reader<'_>) -> Option<Self> {
         let typed = if let Value::Scalar(scalar) = &node.value { Some(scalar.typed()) } else { None };
         match typed {
-            #[expect(clippy::cast_precision_loss, reason = "a number in a configuration, not a counter")]
             Some(Typed::Int(number)) => Some(number as f64),
             Some(Typed::Float(number)) => Some(number),
             Some(Typed::Text(text)) if number_in_quotes(text) => at.expected(node, "a number", "remove the quotes"),
