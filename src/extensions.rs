@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use catchment_dashboard::{Dashboard, Sources, health_check};
+use catchment_dashboard::{Dashboard, HttpServer, Sources, health_check};
 use catchment_pipeline::component::{ExtensionPlan, ExtensionSpec, Spec, Stability};
 use catchment_pipeline::config::{ByteSize, Plan, Section};
 use catchment_pipeline::engine::Status;
@@ -14,6 +14,8 @@ use catchment_pipeline::log::{Log, Options};
 use catchment_storage::{Lake, LakePlan, LogPlan};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Telemetry;
 
 /// Sorted by kind.
 pub const SPECS: &[&ExtensionSpec] = &[&DASHBOARD, &HEALTH_CHECK, &LAKE, &LOG];
@@ -202,6 +204,15 @@ impl Servers {
             servers.bound.push((id.to_owned(), address));
         }
         Ok(servers)
+    }
+
+    /// The process's own metrics, as Prometheus reads them.
+    pub async fn prometheus(&mut self, endpoint: &str, own: &Telemetry) -> anyhow::Result<()> {
+        let server =
+            HttpServer::bind(endpoint).await.context("cannot serve own metrics (service::telemetry::metrics)")?;
+        self.bound.push(("own metrics".to_owned(), server.address()));
+        self.tasks.spawn(own.serve_prometheus(server, self.shutdown.clone()));
+        Ok(())
     }
 
     pub fn addresses(&self) -> &[(String, SocketAddr)] {

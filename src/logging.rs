@@ -1,10 +1,13 @@
 //! The process's own log, to stderr. `RUST_LOG` wins over `service::telemetry::logs::level`.
 
 use catchment_pipeline::config::{Encoding, LogLevel, Telemetry};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, reload};
+
+use crate::telemetry;
 
 /// Changes the level while the process runs.
 pub struct Logging {
@@ -13,14 +16,14 @@ pub struct Logging {
 
 impl Logging {
     /// Once a process; text or JSON is decided here for good.
-    pub fn start(telemetry: &Telemetry) -> anyhow::Result<Logging> {
+    pub fn start(telemetry: &Telemetry, spans: Option<&SdkTracerProvider>) -> anyhow::Result<Logging> {
         let (filter, handle) = reload::Layer::new(filter(telemetry));
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let lines = match telemetry.log_encoding {
             Encoding::Console => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
             Encoding::Json => lines.json().flatten_event(true).boxed(),
         };
-        tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
+        tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans.map(telemetry::layer)).try_init()?;
         Ok(Logging { filter: handle })
     }
 

@@ -1,4 +1,39 @@
-#[allow(dead_code, unused_imports, reason = "started by the command line, which is being built")]
+//! The binary: command line, start-up, shutdown and exit codes. The only place that knows every crate.
+
+mod cli;
+mod components;
+mod extensions;
+mod inspect;
+mod logging;
+mod memory;
+mod query;
+mod run;
+mod signals;
 mod telemetry;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, Exit};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Every TLS user of the process takes this one; it fails only when one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let exit = match cli.command.unwrap_or(Command::Run) {
+        Command::Run => run::run(&cli.source),
+        Command::Validate => inspect::validate(&cli.source),
+        Command::Components { json } => inspect::components(json),
+        Command::PrintConfig { mode } => inspect::print_config(&cli.source, mode),
+        Command::Query(query) => query::run(&query, &cli.source),
+    };
+    exit.unwrap_or_else(|error| {
+        cli::complain(&format!("catchment: {error:#}"));
+        Exit::Failed
+    })
+    .into()
+}

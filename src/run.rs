@@ -8,7 +8,7 @@ use anyhow::Context;
 use catchment_pipeline::component::{Admission, MemoryGauge, Offers};
 use catchment_pipeline::config::Plan;
 use catchment_pipeline::engine::{self, Engine, Leftover, Runtime, Status};
-use catchment_storage::Lake;
+use catchment_storage::{Lake, LakeStats};
 
 use crate::cli::{Exit, Source};
 use crate::components;
@@ -17,18 +17,18 @@ use crate::inspect;
 use crate::logging::Logging;
 use crate::memory;
 use crate::signals::{Ask, Signals};
+use crate::telemetry::{self, Settings, Telemetry};
 
 /// From the first signal to the last delivery attempt.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn run(source: &Source) -> anyhow::Result<Exit> {
     let Some(plan) = inspect::checked(source) else { return Ok(Exit::BadConfig) };
-    let logging = Logging::start(&plan.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("catchment").enable_all().build()?;
     let exit = runtime.block_on(async {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let app = tokio::select! {
-            app = App::start(plan, source, logging) => app?,
+            app = App::start(plan, source) => app?,
             () = signals.stop() => return Ok(Exit::Done),
         };
         app.serve(signals).await
@@ -43,6 +43,7 @@ struct App {
     logging: Logging,
     engine: Engine,
     servers: Servers,
+    own: Telemetry,
     lake: Option<Arc<Lake>>,
     /// What a reload cannot change, by extension.
     extensions: BTreeMap<String, u64>,
@@ -52,7 +53,10 @@ struct App {
 }
 
 impl App {
-    async fn start(mut plan: Plan, source: &Source, logging: Logging) -> anyhow::Result<App> {
+    async fn start(mut plan: Plan, source: &Source) -> anyhow::Result<App> {
+        let settings = Settings::of(&plan.telemetry)?;
+        let own = Telemetry::start(&settings)?;
+        let logging = Logging::start(&plan.telemetry, own.tracer())?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
         let gauge = Arc::new(MemoryGauge::default());
         let sampler = tokio::spawn(memory::sample(gauge.clone()));
@@ -62,8 +66,15 @@ impl App {
         let plan = Arc::new(plan);
         let opening = plan.clone();
         let stores = tokio::task::spawn_blocking(move || Stores::open(&opening)).await??;
-        let servers = Servers::start(&plan, &status, stores.lake.as_ref()).await?;
+        let mut servers = Servers::start(&plan, &status, stores.lake.as_ref()).await?;
+        observe(&own, &status, stores.lake.as_ref());
+        if let Some(endpoint) = &settings.prometheus {
+            servers.prometheus(endpoint, &own).await?;
+        }
         let mut offers = Offers::default();
+        if let Some(metrics) = own.own_metrics() {
+            offers.put(Arc::new(metrics));
+        }
         if let Some(lake) = &stores.lake {
             offers.put(lake.clone());
         }
@@ -82,6 +93,7 @@ impl App {
             logging,
             engine: Engine::start(graph, runtime).await?,
             servers,
+            own,
             lake: stores.lake,
             sampler,
             volatile: stores.log_path.is_none(),
@@ -178,10 +190,20 @@ impl App {
         self.servers.stop().await;
         self.sampler.abort();
         // Closing the lake waits for its flush thread.
-        let _ = tokio::task::spawn_blocking(move || drop(self.lake)).await;
+        let closing = tokio::task::spawn_blocking(move || {
+            drop(self.lake);
+            self.own.shutdown();
+        });
+        let _ = closing.await;
         tracing::info!("stopped");
         leftover
     }
+}
+
+fn observe(own: &Telemetry, status: &Status, lake: Option<&Arc<Lake>>) {
+    let status = status.clone();
+    let lake = lake.cloned().map(|lake| -> Arc<dyn Fn() -> LakeStats + Send + Sync> { Arc::new(move || lake.stats()) });
+    own.observe(telemetry::Sources { status: Arc::new(move || status.snapshot()), lake });
 }
 
 fn fingerprints(plan: &Plan) -> BTreeMap<String, u64> {

@@ -9,6 +9,7 @@
 //! No feedback: the number of series depends on the configuration, never on traffic; and spans are made only by the
 //! code of this project, never by the exporter that ships them, one set for a batch whatever is in it.
 
+mod configured;
 mod instruments;
 mod prometheus;
 mod settings;
@@ -86,10 +87,14 @@ impl Telemetry {
     }
 
     /// Serves Prometheus text until `shutdown`, on a socket bound beforehand.
-    pub async fn serve_prometheus(&self, server: HttpServer, shutdown: CancellationToken) {
+    pub fn serve_prometheus(
+        &self,
+        server: HttpServer,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let reader = self.reader.clone();
         let router = prometheus::router(Arc::new(move || Ok(prometheus::text(&reader.read()?))));
-        server.run(router, Limits::default(), shutdown).await;
+        server.run(router, Limits::default(), shutdown)
     }
 
     /// Ships what is left; at most about 5 seconds. Blocks: call it off the async threads.

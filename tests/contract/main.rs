@@ -1,0 +1,48 @@
+//! One contract for every component in the lists. A new one needs a line in [`EXAMPLES`], and gets:
+//! names and lists in order; wrong configurations are mistakes, never panics; what a plan says is kept when it is
+//! built and run; back-pressure and dead destinations lose nothing; shutdown ends, also in the middle of things;
+//! errors are counted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod data;
+mod exporters;
+mod plans;
+mod processors;
+mod receivers;
+mod sink;
+
+use std::sync::Arc;
+
+use catchment_pipeline::component::{Admission, Context, MemoryGauge, Offers};
+
+/// A configuration that works, of every component: role, kind, YAML. `SINK_*` are ports of servers that take
+/// everything, `FOLDER` is a folder of the test's own.
+const EXAMPLES: &[(&str, &str, &str)] = &[
+    ("exporter", "debug", "verbosity: normal"),
+    ("exporter", "file", "path: FOLDER/out.jsonl"),
+    ("exporter", "otlp_grpc", "{ endpoint: 'http://127.0.0.1:SINK_GRPC', tls: { insecure: true } }"),
+    ("exporter", "otlp_http", "endpoint: 'http://127.0.0.1:SINK_HTTP'"),
+    ("exporter", "parquet", "{}"),
+    ("processor", "attributes", "actions: [{ key: contract, value: kept, action: upsert }]"),
+    ("processor", "batch", "{ timeout: 100ms, send_batch_size: 1000 }"),
+    ("processor", "memory_limiter", "{ check_interval: 1s, limit_mib: 4000 }"),
+    ("processor", "resource", "attributes: [{ key: contract, value: kept, action: upsert }]"),
+    ("receiver", "host_metrics", "{ collection_interval: 200ms, initial_delay: 0s, scrapers: { load: {} } }"),
+    ("receiver", "internal_telemetry", "collection_interval: 200ms"),
+    ("receiver", "otlp", "protocols: { grpc: { endpoint: 'localhost:0' }, http: { endpoint: 'localhost:0' } }"),
+];
+
+fn example(role: &str, kind: &str) -> &'static str {
+    let found = EXAMPLES.iter().find(|(r, k, _)| (*r, *k) == (role, kind));
+    found.unwrap_or_else(|| panic!("{role} {kind} has no line in EXAMPLES")).2
+}
+
+fn context(id: &str, offers: Offers) -> Context {
+    Context {
+        id: id.to_owned(),
+        offers,
+        memory: Arc::<MemoryGauge>::default(),
+        admission: Arc::new(Admission::new(64 << 20)),
+    }
+}
