@@ -145,6 +145,7 @@ impl Delivery {
             durable.mark_unchanged();
         }
         self.commit();
+        self.attempts.meters.freeze_backlog();
         closed
     }
 }

@@ -32,11 +32,12 @@ pub use registry::Status;
 pub use reload::Changes;
 
 use crate::component::{Admission, Context, MemoryGauge, Offers};
-use crate::log::{Counts, Log};
+use crate::log::Log;
 use attempt::Pace;
 use intake::Chain;
 use registry::Meters;
 use running::{RunningExporter, RunningReceiver, Starter};
+use status::Backlog;
 
 /// What the engine runs on.
 pub struct Runtime {
@@ -72,7 +73,7 @@ struct Graph {
 /// What shutdown left undone, by exporter. With a log on disk the next start goes on from there.
 #[derive(Debug, Default)]
 pub struct Leftover {
-    pub exporters: Vec<(String, Counts)>,
+    pub exporters: Vec<(String, Backlog)>,
 }
 
 impl Engine {
@@ -124,30 +125,29 @@ impl Engine {
         join_all(receivers.into_values().map(|receiver| receiver.stop(patience.mul_f64(0.4)))).await;
         let left = deadline.saturating_duration_since(Instant::now());
         let exporters = std::mem::take(&mut self.graph.exporters);
+        let meters: Vec<_> = exporters.iter().map(|(id, exporter)| (id.clone(), exporter.meters.clone())).collect();
         join_all(exporters.into_values().map(|exporter| exporter.stop(Pace::Drain, left))).await;
-        let leftover = self.leftover();
+        let left = meters.into_iter().map(|(id, meters)| (id, meters.backlog()));
+        let leftover = Leftover { exporters: left.filter(|(_, backlog)| backlog.records > 0).collect() };
+        self.report(&leftover);
         if let Err(error) = self.starter.log.close().await {
             tracing::warn!(%error, "the log did not close cleanly; the next start recovers it");
         }
         leftover
     }
 
-    fn leftover(&self) -> Leftover {
-        let mut leftover = Leftover::default();
-        for backlog in self.starter.log.backlogs() {
-            let Counts { records, items, bytes } = backlog.pending;
-            if records == 0 {
-                continue;
-            }
-            let exporter = backlog.cursor.to_string();
+    fn report(&self, leftover: &Leftover) {
+        for (exporter, Backlog { records, items, bytes, .. }) in &leftover.exporters {
             match self.starter.durable_log {
-                true => tracing::info!(
-                    exporter,
-                    records,
-                    items,
-                    bytes,
-                    "undelivered data stays in the log for the next start"
-                ),
+                true => {
+                    tracing::info!(
+                        exporter,
+                        records,
+                        items,
+                        bytes,
+                        "undelivered data stays in the log for the next start"
+                    );
+                }
                 false => tracing::error!(
                     exporter,
                     records,
@@ -156,9 +156,7 @@ impl Engine {
                     "data lost: the log is in memory only, and the process stops before its delivery"
                 ),
             }
-            leftover.exporters.push((exporter, Counts { records, items, bytes }));
         }
-        leftover
     }
 
     fn publish(&self) {

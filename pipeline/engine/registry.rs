@@ -185,6 +185,18 @@ impl ProcessorMeters {
 }
 
 impl ExporterMeters {
+    pub fn backlog(&self) -> Backlog {
+        lock(&self.backlog).as_ref().map(|read| read()).unwrap_or_default()
+    }
+
+    /// The log forgets what a closed cursor had before it: what is known now stays.
+    pub fn freeze_backlog(&self) {
+        let mut reader = lock(&self.backlog);
+        if let Some(frozen) = reader.as_ref().map(|read| read()) {
+            *reader = Some(Box::new(move || frozen.clone()));
+        }
+    }
+
     fn read(&self, id: &str, wiring: &[Pipeline]) -> status::Exporter {
         status::Exporter {
             id: id.to_owned(),
@@ -197,7 +209,7 @@ impl ExporterMeters {
             retries: self.retries.total(),
             in_flight_items: self.in_flight_items.load(Ordering::Relaxed),
             in_flight_bytes: self.in_flight_bytes.load(Ordering::Relaxed),
-            backlog: lock(&self.backlog).as_ref().map(|read| read()).unwrap_or_default(),
+            backlog: self.backlog(),
             last_error: self.failure.get(),
         }
     }

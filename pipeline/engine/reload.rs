@@ -10,7 +10,7 @@ use futures::future::join_all;
 use super::attempt::Pace;
 use super::intake::{Chain, Routes, Stage};
 use super::plan::{Plan, Planned};
-use super::registry::ProcessorMeters;
+use super::registry::{ExporterMeters, ProcessorMeters, ReceiverMeters};
 use super::running::{BuiltReceiver, ExporterWiring, RunningExporter};
 use super::{Engine, RunningReceiver};
 use crate::component::{Context, ProcessorPlan, ReceiverPlan, Stage as Built};
@@ -50,8 +50,8 @@ struct Wanted {
 /// What has been replaced so far, so that it can be put back.
 #[derive(Default)]
 struct Undo {
-    receivers: Vec<Planned<dyn ReceiverPlan>>,
-    exporters: Vec<ExporterWiring>,
+    receivers: Vec<(Planned<dyn ReceiverPlan>, Arc<ReceiverMeters>)>,
+    exporters: Vec<(ExporterWiring, Arc<ExporterMeters>)>,
 }
 
 impl Engine {
@@ -169,7 +169,7 @@ impl Engine {
             let meters = before.as_ref().map(|running| running.meters.clone());
             match before {
                 Some(running) => {
-                    undo.exporters.push(running.wiring.clone());
+                    undo.exporters.push((running.wiring.clone(), running.meters.clone()));
                     running.stop(Pace::Leave, PATIENCE).await;
                     changes.restarted.push(id.clone());
                 }
@@ -189,7 +189,7 @@ impl Engine {
             match before {
                 // It may hold the very port that the new one asks for.
                 Some(running) => {
-                    undo.receivers.push(running.planned.clone());
+                    undo.receivers.push((running.planned.clone(), running.meters.clone()));
                     running.stop(PATIENCE).await;
                     changes.restarted.push(planned.id.clone());
                 }
@@ -203,20 +203,18 @@ impl Engine {
     async fn put_back(&mut self, undo: Undo, changes: &Changes) {
         let new: Vec<_> = changes.started.iter().filter_map(|id| self.graph.exporters.remove(id)).collect();
         join_all(new.into_iter().map(|exporter| exporter.stop(Pace::Abort, Duration::ZERO))).await;
-        for wiring in undo.exporters {
+        for (wiring, meters) in undo.exporters {
             let id = wiring.planned.id.clone();
-            let new = self.graph.exporters.remove(&id);
-            let meters = new.as_ref().map(|running| running.meters.clone());
-            if let Some(new) = new {
+            if let Some(new) = self.graph.exporters.remove(&id) {
                 new.stop(Pace::Leave, PATIENCE).await;
             }
-            match RunningExporter::start(&self.starter, &wiring, meters).await {
+            match RunningExporter::start(&self.starter, &wiring, Some(meters)).await {
                 Ok(running) => drop(self.graph.exporters.insert(id, running)),
                 Err(error) => self.broken(&error),
             }
         }
-        for planned in undo.receivers {
-            match BuiltReceiver::build(&self.starter, &planned, None).await {
+        for (planned, meters) in undo.receivers {
+            match BuiltReceiver::build(&self.starter, &planned, Some(meters)).await {
                 Ok(built) => {
                     let routes = routes(&self.plan, &self.graph.chains, &planned.id);
                     self.graph.receivers.insert(planned.id.clone(), built.run(&self.starter, routes));

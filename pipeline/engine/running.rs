@@ -202,6 +202,7 @@ impl RunningExporter {
         self.set_pace(Pace::Abort);
         if tokio::time::timeout(LAST_GRACE, &mut self.task).await.is_err() {
             tracing::warn!(exporter = %self.wiring.planned.id, "did not stop in time; what it had not finished stays in the log");
+            self.meters.freeze_backlog();
             self.task.abort();
             let _ = self.task.await;
         }
