@@ -21,7 +21,7 @@ impl Logging {
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let lines = match telemetry.log_encoding {
             Encoding::Console => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
-            Encoding::Json => lines.json().flatten_event(true).boxed(),
+            Encoding::Json => lines.json().boxed(),
         };
         tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans.map(telemetry::layer)).try_init()?;
         Ok(Logging { filter: handle })
