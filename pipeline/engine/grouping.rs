@@ -162,11 +162,11 @@ impl Group {
     fn pieces(&mut self) -> Vec<Piece> {
         let whole = match self.parts.len() {
             1 => self.parts.swap_remove(0),
-            _ => concat(&self.parts),
+            _ => Batch::concat(&self.parts),
         };
         self.parts.clear();
         let max = self.grouping.send_batch_max_size;
-        let batches = if max == 0 || whole.items() <= max { vec![whole] } else { split(whole, max) };
+        let batches = if max == 0 || whole.items() <= max { vec![whole] } else { whole.split(max) };
         batches.into_iter().filter_map(|batch| self.covered(batch)).collect()
     }
 
@@ -189,13 +189,4 @@ impl Group {
         }
         Some(Piece { batch, first, last })
     }
-}
-
-// TODO(otlp): Batch::concat and Batch::split
-fn concat(parts: &[Batch]) -> Batch {
-    let bytes: Vec<u8> = parts.iter().flat_map(|part| part.otlp().to_vec()).collect();
-    Batch::from_otlp(parts[0].signal(), bytes.into()).unwrap_or_else(|_| parts[0].clone())
-}
-fn split(whole: Batch, _max: usize) -> Vec<Batch> {
-    vec![whole]
 }
