@@ -207,7 +207,7 @@ mod tests {
         check(503, Some("7"), "T 7s");
         // RFC 9110's own example of a date, 90 s ahead.
         check(429, Some("Sun, 06 Nov 1994 08:49:37 GMT"), "T 90s");
-        check(429, Some("Sun, 06 Nov 1984 08:49:37 GMT"), "T 0ns");
+        check(429, Some("Tue, 06 Nov 1984 08:49:37 GMT"), "T 0ns");
         check(429, Some("99999999"), "T 3600s");
         check(429, Some("soon"), "T");
     }

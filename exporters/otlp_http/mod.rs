@@ -79,12 +79,15 @@ impl Urls {
     }
 
     fn read(section: &mut Section) -> Urls {
-        let base = section.get::<String>("endpoint").filter(|text| !text.is_empty());
-        let mut one = |key: &str, path: &str| match section.get::<String>(key).filter(|text| !text.is_empty()) {
-            Some(text) => url(section, key, &text),
-            None => base
-                .as_ref()
-                .and_then(|base| url(section, "endpoint", &format!("{}{path}", base.trim_end_matches('/')))),
+        let mut read =
+            |key: &str| section.get::<String>(key).filter(|text| !text.is_empty()).map(|text| url(section, key, &text));
+        let base = read("endpoint").flatten();
+        let mut one = |key: &str, path: &str| match read(key) {
+            Some(url) => url,
+            None => base.clone().map(|mut base| {
+                base.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+                base
+            }),
         };
         let urls = Urls {
             metrics: one("metrics_endpoint", "/v1/metrics"),

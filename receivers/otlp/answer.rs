@@ -57,6 +57,8 @@ pub(super) enum Why {
     Exhausted(Duration),
     /// The pipeline cannot take it now.
     Busy(Duration),
+    /// The pipeline will never take it.
+    Rejected,
 }
 
 impl Refusal {
@@ -76,13 +78,13 @@ impl Refusal {
     pub(super) fn pipeline(refused: Refused) -> Refusal {
         match refused {
             Refused::Busy { retry_after, reason } => Refusal::new(Why::Busy(retry_after), reason),
-            Refused::Rejected { reason } => Refusal::new(Why::Malformed, reason),
+            Refused::Rejected { reason } => Refusal::new(Why::Rejected, reason),
         }
     }
 
     pub(super) fn code(&self) -> Code {
         match self.why {
-            Why::Malformed => Code::InvalidArgument,
+            Why::Malformed | Why::Rejected => Code::InvalidArgument,
             Why::TooLarge | Why::Exhausted(_) => Code::ResourceExhausted,
             Why::UnknownEncoding => Code::Unimplemented,
             Why::Slow => Code::DeadlineExceeded,
@@ -93,7 +95,7 @@ impl Refusal {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self.why {
             Why::Exhausted(wait) | Why::Busy(wait) => Some(wait),
-            Why::Malformed | Why::TooLarge | Why::UnknownEncoding | Why::Slow => None,
+            Why::Malformed | Why::TooLarge | Why::UnknownEncoding | Why::Slow | Why::Rejected => None,
         }
     }
 

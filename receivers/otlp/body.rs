@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Refusal, Why};
+use super::refusals::Refusals;
 
 /// A sender that is silent for this long in the middle of a request is given up.
 const STALL: Duration = Duration::from_secs(30);
@@ -22,6 +23,7 @@ pub(super) struct Limits {
     /// Of a request, compressed and decompressed each.
     pub(super) max_bytes: usize,
     pub(super) admission: Arc<Admission>,
+    pub(super) refusals: Arc<Refusals>,
 }
 
 impl Limits {
@@ -30,6 +32,21 @@ impl Limits {
             format!("the request is larger than {} bytes, the limit here; send smaller batches", self.max_bytes);
         Refusal::new(Why::TooLarge, message)
     }
+}
+
+/// Bytes from which decompressing and parsing are done aside.
+pub(super) const ASIDE: usize = 64 << 10;
+
+/// Work of milliseconds keeps no other connection waiting: it leaves the threads that carry I/O.
+pub(super) async fn aside<T: Send + 'static>(
+    large: bool,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if !large {
+        return work();
+    }
+    let stopped = |error: tokio::task::JoinError| Refusal::new(Why::Busy(Duration::from_secs(1)), error.to_string());
+    tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }
 
 /// Bytes reserved for one request, until it is dropped.

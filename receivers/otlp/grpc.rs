@@ -1,8 +1,6 @@
 //! OTLP/gRPC: unary calls by hand over HTTP/2, so that a message is handed on as the bytes it came in and its
 //! decompressed size is capped.
 
-use std::sync::Arc;
-
 use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
@@ -13,7 +11,7 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use super::answer::{Answer, Refusal, Why};
-use super::body::{Limits, Pieces, Reserved};
+use super::body::{ASIDE, Limits, Pieces, Reserved, aside};
 use super::decompress::{Encoding, names};
 
 const ENCODINGS: [Encoding; 4] = [Encoding::Gzip, Encoding::Zstd, Encoding::Deflate, Encoding::Snappy];
@@ -36,11 +34,11 @@ where
     };
     match take(signal, request, limits, outlet).await {
         Ok(()) => ok(),
-        Err(refusal) => trailers_only(Status::with_details(
-            refusal.code(),
-            refusal.message.clone(),
-            refusal.status().encode_to_vec().into(),
-        )),
+        Err(refusal) => {
+            limits.refusals.note(&refusal);
+            let details = refusal.status().encode_to_vec().into();
+            trailers_only(Status::with_details(refusal.code(), refusal.message, details))
+        }
     }
 }
 
@@ -67,11 +65,15 @@ where
 {
     let encoding = Encoding::asked(request.headers().get("grpc-encoding"), &ENCODINGS)?;
     // The prefix is not part of what the limit is about.
-    let framed = Limits { max_bytes: limits.max_bytes + PREFIX, admission: Arc::clone(&limits.admission) };
+    let framed = Limits { max_bytes: limits.max_bytes + PREFIX, ..limits.clone() };
     let mut reserved = Reserved::new(&framed);
     let message = Pieces::read(request.into_body(), None, &mut reserved).await?;
-    let bytes = unframe(message, encoding, &mut reserved)?;
-    let batch = Batch::from_otlp(signal, bytes).map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?;
+    let (batch, _reserved) = aside(encoding.is_some() && message.len() > ASIDE, move || {
+        let bytes = unframe(message, encoding, &mut reserved)?;
+        let batch = Batch::from_otlp(signal, bytes).map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?;
+        Ok((batch, reserved))
+    })
+    .await?;
     outlet.send(batch).await.map_err(Refusal::pipeline)
 }
 

@@ -11,7 +11,7 @@ use prost::Message;
 use serde_json::json;
 
 use super::answer::{Answer, Refusal, Why};
-use super::body::{Limits, Pieces, Reserved};
+use super::body::{ASIDE, Limits, Pieces, Reserved, aside};
 use super::cors::Cors;
 use super::decompress::{Encoding, names};
 
@@ -85,7 +85,10 @@ where
     };
     match take(*signal, format, request, settings, outlet).await {
         Ok(()) => taken(format),
-        Err(refusal) => refused(format, &refusal, settings),
+        Err(refusal) => {
+            settings.limits.refusals.note(&refusal);
+            refused(format, &refusal, settings)
+        }
     }
 }
 
@@ -104,18 +107,23 @@ where
     let mut reserved = Reserved::new(&settings.limits);
     let expected = request.body().size_hint().exact();
     let body = Pieces::read(request.into_body(), expected, &mut reserved).await?;
-    let bytes = match encoding {
-        Some(encoding) => encoding.decompress(body, &mut reserved)?,
-        None => body.into_bytes(),
-    };
-    let bytes = match format {
-        Format::Protobuf => bytes,
-        Format::Json => {
-            reserved.grow_to(bytes.len().saturating_mul(1 + json::GROWTH))?;
-            json::parse(signal, &bytes).map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?.into()
-        }
-    };
-    let batch = Batch::from_otlp(signal, bytes).map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?;
+    let large = encoding.is_some() || format == Format::Json;
+    let (batch, _reserved) = aside(large && body.len() > ASIDE, move || {
+        let bytes = match encoding {
+            Some(encoding) => encoding.decompress(body, &mut reserved)?,
+            None => body.into_bytes(),
+        };
+        let bytes = match format {
+            Format::Protobuf => bytes,
+            Format::Json => {
+                reserved.grow_to(bytes.len().saturating_mul(1 + json::GROWTH))?;
+                json::parse(signal, &bytes).map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?.into()
+            }
+        };
+        let batch = Batch::from_otlp(signal, bytes).map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?;
+        Ok((batch, reserved))
+    })
+    .await?;
     outlet.send(batch).await.map_err(Refusal::pipeline)
 }
 
@@ -138,7 +146,7 @@ fn refused(format: Format, refusal: &Refusal, settings: &Settings) -> Response<A
     };
     let mut response = Response::new(Answer { data: Some(data.into()), trailers: None });
     *response.status_mut() = match refusal.why {
-        Why::Malformed => StatusCode::BAD_REQUEST,
+        Why::Malformed | Why::Rejected => StatusCode::BAD_REQUEST,
         Why::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Why::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Why::Slow => StatusCode::REQUEST_TIMEOUT,

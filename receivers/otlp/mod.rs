@@ -22,6 +22,7 @@ mod cors;
 mod decompress;
 mod grpc;
 mod http;
+mod refusals;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use self::body::Limits;
 use self::cors::Cors;
 use self::decompress::Encoding;
+use self::refusals::Refusals;
 use self::server::{Door, Listener};
 
 pub const SPEC: ReceiverSpec = ReceiverSpec {
@@ -220,12 +222,17 @@ fn read(section: &mut Section) -> Plan {
 impl ReceiverPlan for Plan {
     async fn build(&self, context: Context) -> anyhow::Result<Box<dyn Receiver>> {
         let mut listeners = Vec::new();
+        let limits = |max_bytes, transport| Limits {
+            max_bytes,
+            admission: context.admission.clone(),
+            refusals: Arc::new(Refusals::new(&context.id, transport)),
+        };
         if let Some(plan) = &self.grpc {
-            let limits = Limits { max_bytes: plan.max_message, admission: context.admission.clone() };
+            let limits = limits(plan.max_message, "grpc");
             listeners.push(("grpc", Listener::open(&plan.listen, true).await?, Door::Grpc(limits)));
         }
         if let Some(plan) = &self.http {
-            let limits = Limits { max_bytes: plan.max_body, admission: context.admission.clone() };
+            let limits = limits(plan.max_body, "http");
             let door = http::Settings {
                 limits,
                 paths: plan.paths.clone(),

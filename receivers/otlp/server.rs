@@ -50,6 +50,8 @@ pub(super) struct Listener {
 #[derive(Clone)]
 struct Connections {
     server: auto::Builder<TokioExecutor>,
+    /// For a connection's first byte.
+    head_timeout: Duration,
     max_age: Option<Duration>,
     max_age_grace: Duration,
 }
@@ -78,6 +80,7 @@ impl Listener {
             .keep_alive_timeout(listen.ping_timeout);
         let connections = Connections {
             server,
+            head_timeout: listen.head_timeout,
             max_age: listen.max_age,
             max_age_grace: listen.max_age_grace.unwrap_or(DRAIN_TIMEOUT),
         };
@@ -98,6 +101,9 @@ impl Listener {
             let (shutdown, cut) = (shutdown.clone(), cut.clone());
             tracker.spawn(async move {
                 let serve = async {
+                    if !begins(&stream, connections.head_timeout, &shutdown).await {
+                        return;
+                    }
                     match acceptor {
                         None => connections.serve(stream, door, outlet, &shutdown).await,
                         Some(acceptor) => {
@@ -161,6 +167,13 @@ impl Connections {
             tracing::debug!("connection ended: {error}");
         }
     }
+}
+
+/// Waits for a connection's first byte: hyper's own patience begins there.
+async fn begins(stream: &TcpStream, patience: Duration, shutdown: &CancellationToken) -> bool {
+    let mut first = [0];
+    let begun = tokio::time::timeout(patience, stream.peek(&mut first));
+    matches!(shutdown.run_until_cancelled(begun).await, Some(Ok(Ok(1))))
 }
 
 /// The next connection. A process out of file descriptors waits for one instead of spinning.

@@ -211,6 +211,9 @@ async fn slow_heads_and_idle_connections() {
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
     assert!(closed.is_ok(), "closed after the head's time");
+    let mut silent = tokio::net::TcpStream::connect(&running.http).await.unwrap();
+    let closed = tokio::time::timeout(Duration::from_secs(5), silent.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "so is one that never begins");
     let _idle = tokio::net::TcpStream::connect(&running.http).await.unwrap();
     running.stop().await;
 }
