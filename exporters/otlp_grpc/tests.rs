@@ -213,3 +213,50 @@ fn plan() {
         assert!(mistakes.len() == 1 && mistakes[0].contains(expect), "{yaml}: {mistakes:?}");
     }
 }
+
+/// A server with a certificate for `collector.example`, signed by an authority of its own; and that authority's file.
+async fn serve_tls(folder: &std::path::Path) -> (String, String) {
+    use catchment_pipeline::component::tls::{Pem, ServerTls, TlsCommon};
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["collector.example".to_owned()]).unwrap();
+    let cert = params.signed_by(&key, &ca).unwrap();
+    let ca_file = folder.join("ca.pem");
+    std::fs::write(&ca_file, ca.pem()).unwrap();
+    let text = |text: String| Some(Pem::Text(Secret(text)));
+    let common = TlsCommon { cert: text(cert.pem()), key: text(key.serialize_pem()), ..Default::default() };
+    let tls = ServerTls { common, client_ca: None }.build(&["h2"]).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let app = axum::Router::new().fallback(answer).with_state((Say::Message(vec![]), Seen::default()));
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls.current()).accept(stream).await else { continue };
+            let service = hyper_util::service::TowerToHyperService::new(app.clone());
+            let server = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
+            let stream = hyper_util::rt::TokioIo::new(stream);
+            tokio::spawn(
+                async move { server.serve_connection(stream, service).await.map_err(|error| error.to_string()) },
+            );
+        }
+    });
+    (address, ca_file.display().to_string())
+}
+
+#[tokio::test]
+async fn tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, ca_file) = serve_tls(folder.path()).await;
+    let yaml = |tls: &str| format!("{{ endpoint: '{address}', tls: {{ {tls} }} }}");
+    let right = yaml(&format!("ca_file: '{ca_file}', server_name_override: collector.example"));
+    exporter(&right).await.export(&batch(10), 1).await.unwrap();
+    exporter(&yaml("insecure_skip_verify: true")).await.export(&batch(10), 1).await.unwrap();
+    let wrong_name = yaml(&format!("ca_file: '{ca_file}'"));
+    match exporter(&wrong_name).await.export(&batch(10), 1).await {
+        Err(ExportError::Transient { reason, .. }) => assert!(reason.contains("certificate"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
