@@ -1,15 +1,32 @@
-//! [`Lake`]: append, flush, durable, and what it knows about itself.
+//! [`Lake`]: open, append, flush, durable.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use catchment_pipeline::batch::Rows;
+use anyhow::{Context, bail};
+use catchment_pipeline::batch::{Rows, Table};
 use catchment_pipeline::log::Position;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::watch;
 
+use crate::catalog::Catalog;
 use crate::config::LakePlan;
-use crate::sql::{Query, QueryError, QueryLimits};
+use crate::convert::convert;
+use crate::delta::DeltaLog;
+use crate::hot::{Chunks, State, bytes};
+use crate::journal::{Journal, aside};
+use crate::schema::{self, LakeTable, Layout, Promoted, TABLES, layout};
+use crate::sql::{Engine, Snapshot, TableSnapshot};
+use crate::{disk, files};
+
+/// The key of a table's Delta configuration that says which attributes were promoted.
+const PROMOTED: &str = "catchment.promoted";
+/// Hot bytes, in flush sizes, at which appending is refused: flushing has failed for a while.
+const REFUSE_AT: u64 = 4;
 
 /// How a lake is opened for writing.
 #[derive(Clone, Debug)]
@@ -18,7 +35,7 @@ pub struct Options {
     pub flush_interval: Duration,
     /// Bytes of hot rows that start a flush before `flush_interval` is over.
     pub flush_size: u64,
-    /// Attribute key to type: `string`, `int`, `double`, `bool`.
+    /// Resource attribute key to type: `string`, `int`, `double`, `bool`.
     pub promoted: BTreeMap<String, String>,
     /// Which log the positions of [`Lake::append`] come from. Positions of another log are not compared: give the
     /// log's own identity, and a fresh one for a log in memory.
@@ -57,116 +74,410 @@ pub enum AppendError {
     Failed(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetricInfo {
-    pub name: String,
-    /// `gauge`, `sum`, `histogram`, `exponential_histogram`, `summary`.
-    pub kind: String,
-    pub unit: String,
-    pub description: String,
-    /// Series seen.
-    pub series: u64,
-    /// Attribute keys seen on its points, sorted; at most 64.
-    pub attributes: Vec<String>,
-}
-
-/// Which series; `matchers` are attribute keys (of the point or its resource) with the value they must have.
-#[derive(Clone, Debug, Default)]
-pub struct SeriesFilter {
-    pub metric: Option<String>,
-    pub matchers: Vec<(String, String)>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeriesInfo {
-    pub metric: String,
-    pub series_id: i64,
-    pub resource_id: i64,
-    /// JSON objects.
-    pub attributes: String,
-    pub resource_attributes: String,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct LakeStats {
-    pub tables: Vec<TableStats>,
-    /// Every row at or before this log position is in files.
-    pub durable: Position,
-    /// The last one appended.
-    pub appended: Position,
-    pub last_flush: Option<SystemTime>,
-    pub last_flush_duration: Option<Duration>,
-    /// Why the last flush failed; rows stay hot and it is tried again.
-    pub last_flush_error: Option<String>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct TableStats {
-    pub name: &'static str,
-    pub hot_rows: u64,
-    pub hot_bytes: u64,
-    pub files: u64,
-    pub file_rows: u64,
-    pub file_bytes: u64,
-}
-
 /// A lake folder. One process writes it at a time; any number read it.
 pub struct Lake {
+    shared: Arc<Shared>,
+    engine: Engine,
+    flusher: Option<JoinHandle<()>>,
+}
+
+pub(crate) struct Shared {
+    path: PathBuf,
+    app: String,
+    flush_interval: Duration,
+    flush_size: u64,
+    promoted: Vec<Promoted>,
+    layouts: Vec<Arc<Layout>>,
+    state: Mutex<State>,
+    pub(crate) catalog: Arc<Mutex<Catalog>>,
+    /// Held while flushing.
+    writer: Mutex<Writer>,
+    report: Mutex<FlushReport>,
     durable: watch::Sender<Position>,
+    signal: Mutex<Signal>,
+    wake: Condvar,
+    #[cfg(test)]
+    pub(crate) crash_after: Mutex<Option<Step>>,
+}
+
+/// What only the one who flushes touches.
+struct Writer {
+    logs: Vec<DeltaLog>,
+    /// Written, but not carried out to its end: before anything else is flushed, it is.
+    unfinished: Option<Journal>,
+    /// Keeps other writers out; `None`: opened for reading.
+    lock: Option<File>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FlushReport {
+    pub(crate) at: Option<SystemTime>,
+    pub(crate) took: Option<Duration>,
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Default)]
+struct Signal {
+    flush_now: bool,
+    close: bool,
+}
+
+/// Points of a flush after which a crash leaves something different behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Staged,
+    Journaled,
+    Committed,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64
 }
 
 impl Lake {
     /// Opens or makes the lake, finishes a flush that a crash cut short, and starts flushing in the background.
-    pub fn open(_options: Options) -> anyhow::Result<Lake> {
-        Ok(Lake { durable: watch::Sender::new(0) })
+    pub fn open(options: Options) -> anyhow::Result<Lake> {
+        let path = options.path.clone();
+        let folder = || format!("opening the lake in {}", path.display());
+        disk::create_folder(&aside(&path)).with_context(folder)?;
+        let writers_lock = lock_folder(&path)?;
+        let mut logs = open_logs(&path).with_context(folder)?;
+        let extra = merge_promoted(&logs, &options.promoted)?;
+        let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
+        let layouts = layouts(&promoted);
+        let configuration = [(PROMOTED, serde_json::to_string(&extra)?)];
+        for ((table, log), layout) in TABLES.iter().zip(&mut logs).zip(&layouts) {
+            log.ensure_schema(table.name(), &layout.hot, &configuration, now_ms()).with_context(folder)?;
+        }
+        let app = format!("catchment/{}", options.log_id);
+        let version = logs.iter().filter_map(|log| log.transaction(&app)).max().unwrap_or(0);
+        let mut position = u64::try_from(version).unwrap_or(0);
+        if let Some(journal) = Journal::read(&path)? {
+            journal.complete(&path, &mut logs, now_ms()).context("finishing a flush that was cut short")?;
+            if journal.app == app {
+                position = position.max(journal.position);
+            }
+        }
+        clear(&aside(&path)).with_context(folder)?;
+        let writer = Writer { logs, unfinished: None, lock: Some(writers_lock) };
+        let shared = Arc::new(Shared::new(options, app, promoted, layouts, writer, position)?);
+        let flusher = {
+            let shared = shared.clone();
+            std::thread::Builder::new().name("lake-flush".to_owned()).spawn(move || shared.flush_until_closed())?
+        };
+        Ok(Lake { engine: Engine::new(&path, Some(aside(&path)))?, shared, flusher: Some(flusher) })
     }
 
-    /// For questions only, also while another process writes: sees what that one has flushed so far.
-    pub fn open_read_only(_path: impl AsRef<Path>) -> anyhow::Result<Lake> {
-        Ok(Lake { durable: watch::Sender::new(0) })
+    /// For questions only, also while another process writes: sees what that one had flushed when this was opened.
+    pub fn open_read_only(path: impl AsRef<Path>) -> anyhow::Result<Lake> {
+        let path = path.as_ref();
+        let logs = open_logs(path).with_context(|| format!("opening the lake in {}", path.display()))?;
+        if logs.iter().all(DeltaLog::is_new) {
+            bail!("{} is not a lake: it holds none of its tables", path.display());
+        }
+        let extra = merge_promoted(&logs, &BTreeMap::new())?;
+        let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
+        let layouts = layouts(&promoted);
+        let writer = Writer { logs, unfinished: None, lock: None };
+        let shared = Shared::new(Options::new(path), String::new(), promoted, layouts, writer, 0)?;
+        Ok(Lake { engine: Engine::new(path, None)?, shared: Arc::new(shared), flusher: None })
     }
 
-    /// Makes rows hot and visible. `at` is the log position of the last record they come from; rows at or before
-    /// [`Lake::durable`] are in files already and are skipped. Takes time in proportion to the rows; does no I/O.
-    pub fn append(&self, _rows: &Rows, _at: Position) -> Result<(), AppendError> {
-        Ok(())
+    /// Makes rows hot and visible. `at` is the log position of the last record they come from, counted from 1 and
+    /// rising; rows at or before the last one appended (or flushed by an earlier run) are in already and are skipped.
+    /// Takes time in proportion to the rows; does no I/O.
+    pub fn append(&self, rows: &Rows, at: Position) -> Result<(), AppendError> {
+        self.shared.append(rows, at)
     }
 
     /// Every row at or before this position is in files. After opening: where reading the log should go on.
     pub fn durable(&self) -> watch::Receiver<Position> {
-        self.durable.subscribe()
+        self.shared.durable.subscribe()
     }
 
     /// Writes hot rows to files and commits them; returns what is durable then. Blocks: call it off the async threads.
     pub fn flush(&self) -> anyhow::Result<Position> {
-        Ok(*self.durable.borrow())
+        self.shared.flush()
     }
 
-    /// One read-only statement. Returns once it is planned; the stream ends with an error when a limit is met.
-    pub async fn query(&self, _sql: &str, _limits: QueryLimits) -> Result<Query, QueryError> {
-        Err(QueryError::internal("not built yet"))
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
-    /// Sorted by name.
-    pub fn metrics(&self) -> Vec<MetricInfo> {
-        Vec::new()
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Drop for Lake {
+    /// Stops flushing. Rows still hot are not lost: the log has them.
+    fn drop(&mut self) {
+        lock(&self.shared.signal).close = true;
+        self.shared.wake.notify_all();
+        if let Some(flusher) = self.flusher.take() {
+            let _ = flusher.join();
+        }
+    }
+}
+
+impl Shared {
+    fn new(
+        options: Options,
+        app: String,
+        promoted: Vec<Promoted>,
+        layouts: Vec<Arc<Layout>>,
+        writer: Writer,
+        position: Position,
+    ) -> anyhow::Result<Shared> {
+        let files = writer.logs.iter().map(|log| log.files().cloned().collect());
+        let state = State::new(files.collect::<Vec<_>>(), position);
+        let catalog = load_catalog(&options.path, &state)?;
+        Ok(Shared {
+            path: options.path,
+            app,
+            flush_interval: options.flush_interval,
+            flush_size: options.flush_size,
+            promoted,
+            layouts,
+            state: Mutex::new(state),
+            catalog: Arc::new(Mutex::new(catalog)),
+            writer: Mutex::new(writer),
+            report: Mutex::default(),
+            durable: watch::Sender::new(position),
+            signal: Mutex::default(),
+            wake: Condvar::new(),
+            #[cfg(test)]
+            crash_after: Mutex::new(None),
+        })
     }
 
-    pub async fn series(&self, _filter: &SeriesFilter, _limit: usize) -> Result<Vec<SeriesInfo>, QueryError> {
-        Ok(Vec::new())
+    fn append(&self, rows: &Rows, at: Position) -> Result<(), AppendError> {
+        let failed =
+            |error: arrow::error::ArrowError| AppendError::Failed(format!("rows do not fit the lake: {error}"));
+        if self.app.is_empty() {
+            return Err(AppendError::Failed("the lake was opened for reading".to_owned()));
+        }
+        {
+            let state = lock(&self.state);
+            if at <= state.appended {
+                return Ok(());
+            }
+            let limit = REFUSE_AT * self.flush_size.max(1 << 20);
+            if state.hot_bytes > limit {
+                drop(state);
+                self.flush_soon();
+                let why = lock(&self.report).error.clone().unwrap_or_else(|| "flushing is slower".to_owned());
+                return Err(AppendError::Busy(format!("{} MiB of rows wait for their flush: {why}", limit >> 20)));
+            }
+        }
+        let converted = rows.tables().map(|(table, rows)| {
+            let converted = convert(rows, &self.layouts[table as usize], &self.promoted)?;
+            Ok((table, converted))
+        });
+        let converted = converted.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut state = lock(&self.state);
+        if at <= state.appended {
+            return Ok(());
+        }
+        for (table, rows) in converted {
+            if !matches!(table, Table::Logs | Table::Spans) {
+                let series = &self.layouts[LakeTable::Series.index()];
+                if let Some(new) = lock(&self.catalog).note(table, &rows, series).map_err(failed)? {
+                    state.hot_bytes += bytes(&new);
+                    state.tables[LakeTable::Series.index()].push(new).map_err(failed)?;
+                }
+            }
+            state.hot_bytes += bytes(&rows);
+            state.tables[table as usize].push(rows).map_err(failed)?;
+        }
+        state.appended = at;
+        if state.hot_bytes >= self.flush_size {
+            drop(state);
+            self.flush_soon();
+        }
+        Ok(())
     }
 
-    /// Values of an attribute (of points or resources), sorted; of one metric or of all.
-    pub async fn label_values(
-        &self,
-        _metric: Option<&str>,
-        _key: &str,
-        _limit: usize,
-    ) -> Result<Vec<String>, QueryError> {
-        Ok(Vec::new())
+    fn flush_soon(&self) {
+        lock(&self.signal).flush_now = true;
+        self.wake.notify_all();
     }
 
-    pub fn stats(&self) -> LakeStats {
-        LakeStats::default()
+    fn flush_until_closed(&self) {
+        loop {
+            let mut signal = lock(&self.signal);
+            let due = Instant::now() + self.flush_interval;
+            while !signal.close && !signal.flush_now {
+                let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                    break;
+                };
+                signal = self.wake.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+            if signal.close {
+                return;
+            }
+            signal.flush_now = false;
+            drop(signal);
+            if let Err(error) = self.flush() {
+                tracing::warn!(lake = %self.path.display(), "flush failed, its rows stay in memory and in the log, and it is tried again: {error:#}");
+            }
+        }
     }
+
+    fn flush(&self) -> anyhow::Result<Position> {
+        let mut writer = lock(&self.writer);
+        if writer.lock.is_none() {
+            return Ok(0);
+        }
+        let started = Instant::now();
+        let result = self.flush_with(&mut writer);
+        let mut report = lock(&self.report);
+        report.at = Some(SystemTime::now());
+        report.took = Some(started.elapsed());
+        report.error = result.as_ref().err().map(|error| format!("{error:#}"));
+        result
+    }
+
+    fn flush_with(&self, writer: &mut Writer) -> anyhow::Result<Position> {
+        if let Some(journal) = writer.unfinished.take() {
+            self.finish(writer, journal)?;
+        }
+        let (position, chunks) = lock(&self.state).start_flush();
+        if chunks.iter().any(|chunks| !chunks.is_empty()) {
+            let journal = self.stage(position, &chunks)?;
+            self.step(Step::Staged)?;
+            journal.write(&self.path)?;
+            self.step(Step::Journaled)?;
+            self.finish(writer, journal)?;
+        } else {
+            self.durable.send_replace(position);
+        }
+        Ok(position)
+    }
+
+    /// Sorts and writes every table's rows aside.
+    fn stage(&self, position: Position, chunks: &[Chunks]) -> anyhow::Result<Journal> {
+        let mut tables = BTreeMap::new();
+        for (table, chunks) in TABLES.into_iter().zip(chunks).filter(|(_, chunks)| !chunks.is_empty()) {
+            let staged = files::write(table, chunks, &aside(&self.path))
+                .with_context(|| format!("writing rows of table `{}`", table.name()))?;
+            tables.insert(table.name().to_owned(), staged);
+        }
+        Ok(Journal { app: self.app.clone(), position, tables })
+    }
+
+    /// Carries a written journal out, then lets files take the place of the rows in memory.
+    fn finish(&self, writer: &mut Writer, journal: Journal) -> anyhow::Result<()> {
+        if let Err(error) = journal.complete(&self.path, &mut writer.logs, now_ms()) {
+            writer.unfinished = Some(journal);
+            return Err(error);
+        }
+        self.step(Step::Committed)?;
+        let files = writer.logs.iter().map(|log| log.files().cloned().collect());
+        lock(&self.state).end_flush(files.collect());
+        self.durable.send_replace(journal.position);
+        Ok(())
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
+    fn step(&self, _done: Step) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// In tests a flush can be made to end here, as a crash would.
+    #[cfg(test)]
+    fn step(&self, done: Step) -> anyhow::Result<()> {
+        anyhow::ensure!(*lock(&self.crash_after) != Some(done), "crash after {done:?}");
+        Ok(())
+    }
+
+    /// All tables as they are at one moment.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = lock(&self.state);
+        let tables = state.tables.iter().zip(&self.layouts).zip(TABLES).map(|((rows, layout), table)| TableSnapshot {
+            table,
+            layout: layout.clone(),
+            hot: rows.chunks().cloned().collect(),
+            files: rows.files.clone(),
+        });
+        Snapshot { tables: tables.collect(), catalog: self.catalog.clone() }
+    }
+
+    pub(crate) fn with_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&lock(&self.state))
+    }
+
+    pub(crate) fn report(&self) -> FlushReport {
+        lock(&self.report).clone()
+    }
+
+    pub(crate) fn is_promoted(&self, key: &str) -> bool {
+        self.promoted.iter().any(|promoted| promoted.key == key)
+    }
+
+    pub(crate) fn durable_position(&self) -> Position {
+        *self.durable.borrow()
+    }
+}
+
+fn layouts(promoted: &[Promoted]) -> Vec<Arc<Layout>> {
+    TABLES.iter().map(|table| Arc::new(layout(*table, promoted))).collect()
+}
+
+fn open_logs(lake: &Path) -> anyhow::Result<Vec<DeltaLog>> {
+    TABLES.iter().map(|table| DeltaLog::open(&lake.join(table.name()))).collect()
+}
+
+/// Columns once promoted stay columns; what is wanted now is added.
+fn merge_promoted(logs: &[DeltaLog], wanted: &BTreeMap<String, String>) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    if let Some(text) = logs.iter().find_map(|log| log.configuration(PROMOTED)) {
+        all = serde_json::from_str(text).with_context(|| format!("`{PROMOTED}` in the table log is `{text}`"))?;
+    }
+    for (key, kind) in wanted {
+        match all.insert(key.clone(), kind.clone()) {
+            Some(old) if old != *kind => bail!(
+                "promoted attribute `{key}` is wanted as {kind}, but the lake has it as {old}: a column's type cannot \
+                 change; say {old}, or start a new lake"
+            ),
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+fn lock_folder(lake: &Path) -> anyhow::Result<File> {
+    let path = lake.join("lake.lock");
+    let file =
+        File::options().create(true).append(true).open(&path).with_context(|| format!("opening {}", path.display()))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| anyhow::anyhow!("another process writes the lake in {}", lake.display()))?;
+    Ok(file)
+}
+
+/// Removes what a crash left in the folder for files in the making.
+fn clear(aside: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(aside)? {
+        let path = entry?.path();
+        if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+    }
+    Ok(())
+}
+
+fn load_catalog(lake: &Path, state: &State) -> anyhow::Result<Catalog> {
+    let mut catalog = Catalog::default();
+    for file in state.tables[LakeTable::Series.index()].files.iter() {
+        let path = lake.join(LakeTable::Series.name()).join(&file.path);
+        let rows = File::open(&path).map_err(anyhow::Error::from).and_then(|file| {
+            Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.build()?.collect::<Result<Vec<_>, _>>()?)
+        });
+        let rows = rows.with_context(|| format!("reading {}", path.display()))?;
+        rows.iter().try_for_each(|rows| catalog.load(rows))?;
+    }
+    Ok(catalog)
 }

@@ -3,11 +3,26 @@
 //! [`Lake`] is the only door. Rows appended are visible to SQL at once, and durable when [`Lake::durable`] says so:
 //! a flush writes them to Parquet, makes that reach the disk, and commits it in each table's Delta log.
 //! Knows nothing of YAML graphs or HTTP.
+//!
+//! In the lake's folder: one folder a table (`metrics`, ..., each with its `_delta_log`), `tmp` for files in the
+//! making, `flush.json` (see `journal`) and `lake.lock`.
 
+mod ask;
+mod catalog;
 mod config;
+mod convert;
+mod delta;
+mod disk;
+mod files;
+mod hot;
+mod journal;
 mod lake;
+mod schema;
 mod sql;
+#[cfg(test)]
+mod tests;
 
+pub use ask::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats};
 pub use config::{LakePlan, LogPlan};
-pub use lake::{AppendError, Lake, LakeStats, MetricInfo, Options, SeriesFilter, SeriesInfo, TableStats};
+pub use lake::{AppendError, Lake, Options};
 pub use sql::{Query, QueryError, QueryErrorKind, QueryLimits};

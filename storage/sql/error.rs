@@ -1,5 +1,7 @@
 //! Why a query gave no (or not all) rows, in kinds that a protocol can turn into its own codes.
 
+use datafusion::error::DataFusionError;
+
 /// Whose move it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryErrorKind {
@@ -38,4 +40,30 @@ impl QueryError {
     pub fn too_large(message: impl Into<String>) -> QueryError {
         QueryError::new(QueryErrorKind::TooLarge, message)
     }
+
+    pub(crate) fn from_datafusion(error: DataFusionError) -> QueryError {
+        use DataFusionError as E;
+        let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+        let root = error.find_root();
+        let message = root.strip_backtrace();
+        let mut mapped = match root {
+            E::SQL(parser, _) => QueryError::syntax(&parser.to_string()),
+            E::Plan(_) | E::SchemaError(..) | E::NotImplemented(_) | E::Execution(_) | E::Configuration(_) => {
+                QueryError::new(QueryErrorKind::BadSql, message)
+            }
+            E::ArrowError(..) => QueryError::new(QueryErrorKind::BadSql, message),
+            E::ResourcesExhausted(_) => QueryError::too_large(message),
+            _ => QueryError::internal(message),
+        };
+        mapped.position = mapped.position.or(span.map(|span| (span.start.line, span.start.column)));
+        mapped
+    }
+}
+
+/// `... at Line: 1, Column: 8`, as the parser says it.
+pub(super) fn position_in(message: &str) -> Option<(u64, u64)> {
+    let (_, after) = message.rsplit_once("Line: ")?;
+    let (line, after) = after.split_once(", Column: ")?;
+    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((line.parse().ok()?, digits.parse().ok()?))
 }

@@ -1,8 +1,20 @@
 //! SQL over one snapshot of the lake, for people we do not know: read-only and bounded.
+//!
+//! `guard` refuses before planning, `engine` plans and runs on threads of its own, `tables` and `views` are what SQL
+//! sees, `scan` unites hot rows with files, `prune` leaves out files that cannot hold what is asked for.
 
+mod engine;
 mod error;
+mod guard;
+mod prune;
+mod scan;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod views;
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +22,12 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::Stream;
 
+use crate::catalog::Catalog;
+use crate::files::FileEntry;
+use crate::hot::Chunks;
+use crate::schema::{LakeTable, Layout};
+
+pub(crate) use engine::Engine;
 pub use error::{QueryError, QueryErrorKind};
 
 /// What one query may use.
@@ -52,4 +70,19 @@ impl Query {
         }
         Ok(all)
     }
+}
+
+/// All tables at one moment.
+pub(crate) struct Snapshot {
+    /// In the order of `schema::TABLES`.
+    pub(crate) tables: Vec<TableSnapshot>,
+    pub(crate) catalog: Arc<Mutex<Catalog>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TableSnapshot {
+    pub(crate) table: LakeTable,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) hot: Chunks,
+    pub(crate) files: Arc<Vec<Arc<FileEntry>>>,
 }

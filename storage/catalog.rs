@@ -1,0 +1,162 @@
+//! What metrics and series there are: kept in memory, rebuilt from the `series` table on opening.
+//!
+//! At most [`MAX_SERIES`] series are told apart and [`MAX_KEYS`] attribute keys a metric; past that rows are kept as
+//! ever, but `series` and the per-metric views stop growing, which is logged once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, UInt32Array, new_null_array};
+use arrow::compute::{cast, take};
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use catchment_pipeline::batch::Table;
+use hashbrown::HashSet;
+use serde_json::Value;
+
+use crate::convert::int64;
+use crate::schema::{Layout, dict};
+
+pub(crate) const MAX_SERIES: usize = 2_000_000;
+pub(crate) const MAX_KEYS: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    metrics: BTreeMap<String, Metric>,
+    series: HashSet<i64>,
+    full: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Metric {
+    pub(crate) table: Table,
+    pub(crate) kind: String,
+    pub(crate) unit: String,
+    pub(crate) description: String,
+    pub(crate) series: u64,
+    pub(crate) keys: BTreeSet<String>,
+}
+
+/// `metric_type` of `series`, where the table does not say it.
+fn kind_of(table: Table) -> Option<&'static str> {
+    match table {
+        Table::Histograms => Some("histogram"),
+        Table::ExpHistograms => Some("exponential_histogram"),
+        Table::Summaries => Some("summary"),
+        _ => None,
+    }
+}
+
+fn table_of(kind: &str) -> Table {
+    match kind {
+        "histogram" => Table::Histograms,
+        "exponential_histogram" => Table::ExpHistograms,
+        "summary" => Table::Summaries,
+        _ => Table::Metrics,
+    }
+}
+
+impl Catalog {
+    pub(crate) fn metric(&self, name: &str) -> Option<&Metric> {
+        self.metrics.get(name)
+    }
+
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = (&String, &Metric)> {
+        self.metrics.iter()
+    }
+
+    /// Notes series not seen before, and gives their rows for the `series` table. `rows` are lake rows of `table`.
+    pub(crate) fn note(
+        &mut self,
+        table: Table,
+        rows: &RecordBatch,
+        series: &Layout,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        let Some(ids) = int64(rows, "series_id") else { return Ok(None) };
+        let mut new = Vec::new();
+        let mut last = None;
+        for (row, id) in ids.values().iter().enumerate() {
+            if last == Some(*id) {
+                continue;
+            }
+            last = Some(*id);
+            if !self.series.contains(id) {
+                if self.is_full() {
+                    break;
+                }
+                self.series.insert(*id);
+                new.push(row as u32);
+            }
+        }
+        if new.is_empty() {
+            return Ok(None);
+        }
+        let new = UInt32Array::from(new);
+        let columns = series.hot.fields().iter().map(|field| -> Result<ArrayRef, ArrowError> {
+            match (field.name().as_str(), kind_of(table)) {
+                ("metric_type", Some(kind)) => {
+                    cast(&(Arc::new(StringArray::from(vec![kind; new.len()])) as ArrayRef), &dict())
+                }
+                (name, _) => match rows.column_by_name(name) {
+                    Some(column) => take(column, &new, None),
+                    None => Ok(new_null_array(field.data_type(), new.len())),
+                },
+            }
+        });
+        let rows = RecordBatch::try_new(series.hot.clone(), columns.collect::<Result<Vec<_>, _>>()?)?;
+        self.describe(&rows)?;
+        Ok(Some(rows))
+    }
+
+    /// Takes in rows of the `series` table that were written by an earlier run.
+    pub(crate) fn load(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let Some(ids) = int64(rows, "series_id") else { return Ok(()) };
+        let fresh = ids.values().iter().map(|id| !self.is_full() && self.series.insert(*id)).collect::<Vec<_>>();
+        self.describe(&arrow::compute::filter_record_batch(rows, &fresh.into())?)
+    }
+
+    fn is_full(&mut self) -> bool {
+        let full = self.series.len() >= MAX_SERIES;
+        if full && !self.full {
+            self.full = true;
+            tracing::warn!("{MAX_SERIES} series seen: further ones are stored, but not listed in `series`");
+        }
+        full
+    }
+
+    fn describe(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let text = |name: &str| -> Result<ArrayRef, ArrowError> {
+            let column = rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no `{name}`")))?;
+            cast(column, &DataType::Utf8)
+        };
+        let columns =
+            [text("metric_name")?, text("metric_type")?, text("unit")?, text("description")?, text("attributes")?];
+        let columns = columns.each_ref().map(|column| column.as_string::<i32>());
+        for row in 0..rows.num_rows() {
+            let [name, kind, unit, description, attributes] =
+                columns.map(|column| if column.is_null(row) { "" } else { column.value(row) });
+            if !self.metrics.contains_key(name) {
+                let metric = Metric {
+                    table: table_of(kind),
+                    kind: kind.to_owned(),
+                    unit: unit.to_owned(),
+                    description: description.to_owned(),
+                    series: 0,
+                    keys: BTreeSet::new(),
+                };
+                self.metrics.insert(name.to_owned(), metric);
+            }
+            let Some(metric) = self.metrics.get_mut(name) else { continue };
+            metric.series += 1;
+            if let Ok(Value::Object(attributes)) = serde_json::from_str::<Value>(attributes) {
+                for (key, _) in attributes {
+                    if metric.keys.len() < MAX_KEYS {
+                        metric.keys.insert(key);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

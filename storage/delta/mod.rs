@@ -1,0 +1,245 @@
+//! A table's Delta log, as far as an append-mostly table needs it: protocol 1/2, metadata, add, remove, txn,
+//! checkpoints. See <https://github.com/delta-io/delta/blob/master/PROTOCOL.md>.
+//!
+//! A commit is on disk when [`DeltaLog::commit`] returns: delta-rs and object_store leave fsync to the system.
+//! Other writers (`OPTIMIZE`, `VACUUM`) are seen and outwaited: a version that is taken is read, and ours goes after it.
+
+mod checkpoint;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use arrow::datatypes::{DataType, Schema};
+use serde_json::{Map, Value, json};
+
+use crate::disk;
+use crate::files::FileEntry;
+
+/// Commits between checkpoints.
+const CHECKPOINT_EVERY: i64 = 50;
+/// A version taken by another writer is outwaited this often.
+const MAX_CONFLICTS: usize = 100;
+
+#[derive(Debug)]
+pub(crate) struct DeltaLog {
+    folder: PathBuf,
+    /// The last version read or written; -1: no table yet.
+    version: i64,
+    protocol: Option<Value>,
+    metadata: Option<Value>,
+    /// Live files by path relative to the table's folder.
+    adds: BTreeMap<String, Value>,
+    entries: BTreeMap<String, Arc<FileEntry>>,
+    transactions: HashMap<String, i64>,
+}
+
+impl DeltaLog {
+    /// Reads what is there; a table that does not exist yet is an empty one.
+    pub(crate) fn open(table: &Path) -> anyhow::Result<DeltaLog> {
+        let mut log = DeltaLog {
+            folder: table.join("_delta_log"),
+            version: -1,
+            protocol: None,
+            metadata: None,
+            adds: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            transactions: HashMap::new(),
+        };
+        if let Some((version, actions)) = checkpoint::read_last(&log.folder)? {
+            actions.iter().try_for_each(|action| log.apply(action))?;
+            log.version = version;
+        }
+        log.refresh()?;
+        if let Some(protocol) = &log.protocol {
+            let reader = protocol["minReaderVersion"].as_i64().unwrap_or(0);
+            let writer = protocol["minWriterVersion"].as_i64().unwrap_or(0);
+            if reader > 1 || writer > 2 {
+                bail!("{} needs Delta protocol {reader}/{writer}; this program knows 1/2", table.display());
+            }
+        }
+        Ok(log)
+    }
+
+    /// Reads versions written since.
+    fn refresh(&mut self) -> anyhow::Result<()> {
+        loop {
+            let path = self.version_path(self.version + 1);
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+            };
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                let action = serde_json::from_str(line).with_context(|| format!("{} is damaged", path.display()))?;
+                self.apply(&action)?;
+            }
+            self.version += 1;
+        }
+    }
+
+    fn version_path(&self, version: i64) -> PathBuf {
+        self.folder.join(format!("{version:020}.json"))
+    }
+
+    fn apply(&mut self, action: &Value) -> anyhow::Result<()> {
+        let Some((kind, body)) = action.as_object().and_then(|action| action.iter().find(|(_, body)| !body.is_null()))
+        else {
+            return Ok(());
+        };
+        let path = || body["path"].as_str().map(str::to_owned).context("an action without `path`");
+        match kind.as_str() {
+            "add" => {
+                let entry = FileEntry::from_add(body).with_context(|| format!("add action {body}"))?;
+                self.entries.insert(path()?, Arc::new(entry));
+                self.adds.insert(path()?, body.clone());
+            }
+            "remove" => {
+                self.entries.remove(&path()?);
+                self.adds.remove(&path()?);
+            }
+            "metaData" => self.metadata = Some(body.clone()),
+            "protocol" => self.protocol = Some(body.clone()),
+            "txn" => {
+                let app = body["appId"].as_str().unwrap_or_default().to_owned();
+                self.transactions.insert(app, body["version"].as_i64().unwrap_or(0));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        self.version < 0
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<FileEntry>> {
+        self.entries.values()
+    }
+
+    pub(crate) fn transaction(&self, app: &str) -> Option<i64> {
+        self.transactions.get(app).copied()
+    }
+
+    /// A key of the table's own configuration.
+    pub(crate) fn configuration(&self, key: &str) -> Option<&str> {
+        self.metadata.as_ref()?["configuration"][key].as_str()
+    }
+
+    /// Makes the table, or changes its columns when they are not these.
+    pub(crate) fn ensure_schema(
+        &mut self,
+        name: &str,
+        schema: &Schema,
+        configuration: &[(&str, String)],
+        now_ms: i64,
+    ) -> anyhow::Result<()> {
+        let schema = schema_json(schema).to_string();
+        let configuration = configuration.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())));
+        let configuration = Value::Object(configuration.collect::<Map<_, _>>());
+        let mut actions = Vec::new();
+        let metadata = match &self.metadata {
+            Some(old) if old["schemaString"] == schema.as_str() && old["configuration"] == configuration => {
+                return Ok(());
+            }
+            Some(old) => {
+                let mut new = old.clone();
+                new["schemaString"] = schema.into();
+                new["configuration"] = configuration;
+                new
+            }
+            None => {
+                disk::create_folder(&self.folder)?;
+                actions.push(json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}));
+                json!({
+                    "id": uuid::Uuid::new_v4().to_string(),
+                    "name": name,
+                    "format": {"provider": "parquet", "options": {}},
+                    "schemaString": schema,
+                    "partitionColumns": ["date"],
+                    "configuration": configuration,
+                    "createdTime": now_ms,
+                })
+            }
+        };
+        actions.push(json!({"metaData": metadata}));
+        self.commit("CREATE OR ALTER", actions, now_ms)
+    }
+
+    /// One version holding all of `actions`, on disk when this returns.
+    pub(crate) fn commit(&mut self, operation: &str, mut actions: Vec<Value>, now_ms: i64) -> anyhow::Result<()> {
+        let info = json!({
+            "timestamp": now_ms,
+            "operation": operation,
+            "operationParameters": {},
+            "engineInfo": concat!("catchment/", env!("CARGO_PKG_VERSION")),
+        });
+        actions.insert(0, json!({"commitInfo": info}));
+        let text = actions.iter().map(|action| format!("{action}\n")).collect::<String>();
+        for _ in 0..MAX_CONFLICTS {
+            let path = self.version_path(self.version + 1);
+            match disk::create(&path, text.as_bytes()) {
+                Ok(()) => {
+                    self.version += 1;
+                    actions.iter().try_for_each(|action| self.apply(action))?;
+                    self.maybe_checkpoint();
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.refresh()?,
+                Err(error) => return Err(error).with_context(|| format!("writing {}", path.display())),
+            }
+        }
+        bail!("{}: other writers took {MAX_CONFLICTS} versions in a row", self.folder.display())
+    }
+
+    /// A checkpoint only makes opening quicker: failing to write one is no reason to fail a commit.
+    fn maybe_checkpoint(&self) {
+        if self.version == 0 || self.version % CHECKPOINT_EVERY != 0 {
+            return;
+        }
+        if let Err(error) = checkpoint::write(&self.folder, self.version, &self.actions()) {
+            tracing::warn!(table = %self.folder.display(), "no Delta checkpoint written: {error:#}");
+        }
+    }
+
+    /// The table's whole state.
+    fn actions(&self) -> Vec<Value> {
+        let wrap = |kind: &str, body: &Value| json!({ kind: body });
+        let head = self.protocol.iter().map(|body| wrap("protocol", body));
+        let metadata = self.metadata.iter().map(|body| wrap("metaData", body));
+        let transactions =
+            self.transactions.iter().map(|(app, version)| json!({"txn": {"appId": app, "version": version}}));
+        head.chain(metadata).chain(transactions).chain(self.adds.values().map(|body| wrap("add", body))).collect()
+    }
+}
+
+/// Delta's JSON form of a schema, with the partition column last.
+fn schema_json(schema: &Schema) -> Value {
+    let field = |name: &str, kind: Value| json!({"name": name, "type": kind, "nullable": true, "metadata": {}});
+    let mut fields = schema.fields().iter().map(|f| field(f.name(), type_json(f.data_type()))).collect::<Vec<_>>();
+    fields.push(field("date", "date".into()));
+    json!({"type": "struct", "fields": fields})
+}
+
+fn type_json(kind: &DataType) -> Value {
+    match kind {
+        DataType::Int64 => "long".into(),
+        DataType::Int32 => "integer".into(),
+        DataType::Float64 => "double".into(),
+        DataType::Boolean => "boolean".into(),
+        DataType::Timestamp(..) => "timestamp".into(),
+        DataType::List(item) => {
+            json!({"type": "array", "elementType": type_json(item.data_type()), "containsNull": true})
+        }
+        DataType::Struct(fields) => {
+            let fields = fields
+                .iter()
+                .map(|f| json!({"name": f.name(), "type": type_json(f.data_type()), "nullable": true, "metadata": {}}));
+            json!({"type": "struct", "fields": fields.collect::<Vec<_>>()})
+        }
+        _ => "string".into(),
+    }
+}

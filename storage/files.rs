@@ -1,0 +1,295 @@
+//! Parquet files of a table: sorted rows in, a file and its Delta `add` action out.
+//!
+//! zstd, dictionaries on strings, delta encoding on times and integers, page index, sorting columns recorded; no Arrow
+//! schema hint, so that every reader sees plain strings. Statistics cover the first 32 columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use anyhow::Context;
+use arrow::array::AsArray;
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{DataType, Int32Type, Schema};
+use arrow::record_batch::RecordBatch;
+use chrono::{DateTime, NaiveDate, TimeDelta};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{ParquetMetaData, SortingColumn};
+use parquet::file::properties::WriterProperties;
+use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::convert::{day, int64, ts};
+use crate::schema::LakeTable;
+
+/// Rows gathered and handed to the writer at once.
+const SLICE: usize = 16_384;
+const ROW_GROUP: usize = 262_144;
+const ZSTD_LEVEL: i32 = 3;
+/// Columns with statistics, as Delta has it by default.
+const STATISTICS: usize = 32;
+
+/// A live file, as scans and pruning need it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FileEntry {
+    /// Relative to the table's folder.
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) rows: u64,
+    /// Days since 1970.
+    pub(crate) date: i32,
+    /// Microseconds.
+    pub(crate) ts: Option<(i64, i64)>,
+    /// Smallest and largest value of string columns.
+    pub(crate) strings: BTreeMap<String, (String, String)>,
+}
+
+impl FileEntry {
+    /// From a Delta `add` action, by whomever it was written.
+    pub(crate) fn from_add(add: &Value) -> anyhow::Result<FileEntry> {
+        let path = add["path"].as_str().context("no `path`")?;
+        let stats = add["stats"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).unwrap_or_default();
+        let date = add["partitionValues"]["date"].as_str().context("no partition value of `date`")?;
+        let date = date.parse::<NaiveDate>().with_context(|| format!("`{date}` is not a date"))?;
+        let time = |bound: &str| DateTime::parse_from_rfc3339(stats[bound]["ts"].as_str()?).ok();
+        // Other writers cut times to milliseconds.
+        let ts = time("minValues").zip(time("maxValues"));
+        let ts = ts.map(|(min, max)| (min.timestamp_micros() - 999, max.timestamp_micros() + 999));
+        let mut strings = BTreeMap::new();
+        for column in ["metric_name", "service_name"] {
+            let bound = |bound: &str| stats[bound][column].as_str().map(str::to_owned);
+            if let Some(bounds) = bound("minValues").zip(bound("maxValues")) {
+                strings.insert(column.to_owned(), bounds);
+            }
+        }
+        Ok(FileEntry {
+            path: percent_decode(path),
+            size: add["size"].as_u64().context("no `size`")?,
+            rows: stats["numRecords"].as_u64().unwrap_or(0),
+            date: date.signed_duration_since(NaiveDate::default()).num_days() as i32,
+            ts,
+            strings,
+        })
+    }
+}
+
+/// Paths in actions are URL-encoded.
+fn percent_decode(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = (*first == b'%').then(|| tail.get(..2)).flatten();
+        match code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+            Some(byte) => (bytes.push(byte), rest = &tail[2..]).1,
+            None => (bytes.push(*first), rest = tail).1,
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A file that is written and on disk, but not in its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Staged {
+    /// Name in the lake's `tmp` folder.
+    pub(crate) aside: String,
+    /// Body of the Delta `add` action; its `path` is where the file belongs.
+    pub(crate) add: Value,
+}
+
+/// Writes the chunks' rows, sorted, as one file per date into `aside`; each is fsynced, the folder is not.
+pub(crate) fn write(table: LakeTable, chunks: &[Arc<RecordBatch>], aside: &Path) -> anyhow::Result<Vec<Staged>> {
+    let order = sorted(table, chunks)?;
+    let chunks = chunks.iter().map(|chunk| chunk.as_ref()).collect::<Vec<_>>();
+    order.chunk_by(|a, b| a.date == b.date).map(|rows| write_file(table, &chunks, rows, aside)).collect()
+}
+
+fn write_file(table: LakeTable, chunks: &[&RecordBatch], order: &[Key], aside: &Path) -> anyhow::Result<Staged> {
+    let schema = chunks.first().context("no rows to write")?.schema();
+    let name = format!("{}.parquet", uuid::Uuid::now_v7());
+    let path = aside.join(&name);
+    let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(table, &schema, order.len()))
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(&file, schema.clone(), options)?;
+    for slice in order.chunks(SLICE) {
+        let indices = slice.iter().map(|key| (key.chunk as usize, key.row as usize)).collect::<Vec<_>>();
+        writer.write(&interleave_record_batch(chunks, &indices)?)?;
+    }
+    let metadata = writer.close()?;
+    file.sync_all()?;
+    let on_disk = file.metadata()?;
+    let modified = on_disk.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let date = NaiveDate::default() + TimeDelta::days(order[0].date.into());
+    let add = json!({
+        "path": format!("date={date}/{name}"),
+        "partitionValues": {"date": date.to_string()},
+        "size": on_disk.len(),
+        "modificationTime": modified.as_millis() as i64,
+        "dataChange": true,
+        "stats": statistics(&metadata, &schema, order.len()).to_string(),
+    });
+    Ok(Staged { aside: name, add })
+}
+
+/// A row's place in the table's order. `rank`: of the sort string among all chunks; 0 is NULL.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    date: i32,
+    rank: u32,
+    ids: [i64; 2],
+    ts: i64,
+    chunk: u32,
+    row: u32,
+}
+
+fn sorted(table: LakeTable, chunks: &[Arc<RecordBatch>]) -> anyhow::Result<Vec<Key>> {
+    let columns = table.sort_columns();
+    let (text, ids) = (columns[0], &columns[1..columns.len() - 1]);
+    let ranks = ranks(chunks, text);
+    let mut keys = Vec::with_capacity(chunks.iter().map(|chunk| chunk.num_rows()).sum());
+    for (n, (chunk, ranks)) in chunks.iter().zip(ranks).enumerate() {
+        let times = ts(chunk)?;
+        let ids = ids.iter().map(|id| int64(chunk, id)).collect::<Vec<_>>();
+        for row in 0..chunk.num_rows() {
+            let mut key = Key { date: 0, rank: 0, ids: [0; 2], ts: times.value(row), chunk: n as u32, row: row as u32 };
+            key.date = day(key.ts);
+            key.rank = ranks.get(row).copied().unwrap_or(0);
+            for (slot, column) in key.ids.iter_mut().zip(&ids) {
+                *slot = column.map_or(0, |column| column.value(row));
+            }
+            keys.push(key);
+        }
+    }
+    keys.sort_unstable();
+    Ok(keys)
+}
+
+/// Per chunk and row, the rank of a dictionary column's value among all chunks' values.
+fn ranks(chunks: &[Arc<RecordBatch>], name: &str) -> Vec<Vec<u32>> {
+    let columns = chunks
+        .iter()
+        .map(|chunk| chunk.column_by_name(name).and_then(|column| column.as_dictionary_opt::<Int32Type>()))
+        .collect::<Vec<_>>();
+    let values = columns.iter().flatten().flat_map(|column| column.values().as_string::<i32>().iter().flatten());
+    let all = values.collect::<BTreeSet<_>>();
+    let rank = all.into_iter().zip(1..).collect::<std::collections::HashMap<&str, u32>>();
+    columns
+        .iter()
+        .map(|column| {
+            let Some(column) = column else { return Vec::new() };
+            let values = column.values().as_string::<i32>();
+            let of_value = values.iter().map(|value| value.map_or(0, |value| rank[value])).collect::<Vec<_>>();
+            column.keys().iter().map(|key| key.map_or(0, |key| of_value[key as usize])).collect()
+        })
+        .collect()
+}
+
+fn properties(table: LakeTable, schema: &Schema, rows: usize) -> WriterProperties {
+    let sorting = table.sort_columns().iter().filter_map(|name| {
+        Some(SortingColumn { column_idx: leaf(schema, name)?, descending: false, nulls_first: true })
+    });
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("catchment ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_statistics_truncate_length(None)
+        .set_sorting_columns(Some(sorting.collect()));
+    for field in schema.fields() {
+        let column = ColumnPath::from(field.name().as_str());
+        // Ids and times of one series repeat or step evenly; ids repeat in runs, which a dictionary says shorter.
+        let id = matches!(field.name().as_str(), "series_id" | "resource_id");
+        if matches!(field.data_type(), DataType::Int64 | DataType::Int32 | DataType::Timestamp(..)) && !id {
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED);
+        }
+        if field.name() == "trace_id" {
+            properties = properties
+                .set_column_bloom_filter_enabled(column.clone(), true)
+                .set_column_bloom_filter_max_ndv(column, rows as u64);
+        }
+    }
+    properties.build()
+}
+
+/// A top-level column's index among Parquet's leaves.
+fn leaf(schema: &Schema, name: &str) -> Option<i32> {
+    fn leaves(kind: &DataType) -> i32 {
+        match kind {
+            DataType::List(item) => leaves(item.data_type()),
+            DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
+            _ => 1,
+        }
+    }
+    let at = schema.index_of(name).ok()?;
+    Some(schema.fields()[..at].iter().map(|field| leaves(field.data_type())).sum())
+}
+
+/// Delta's statistics from the file's own.
+fn statistics(metadata: &ParquetMetaData, schema: &Schema, rows: usize) -> Value {
+    let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for field in schema.fields().iter().take(STATISTICS) {
+        let Some(leaf) = leaf(schema, field.name()).filter(|_| !field.data_type().is_nested()) else { continue };
+        let groups = metadata.row_groups().iter().map(|group| group.column(leaf as usize).statistics());
+        let Some(groups) = groups.collect::<Option<Vec<_>>>() else { continue };
+        if let Some(count) = groups.iter().map(|group| group.null_count_opt()).sum::<Option<u64>>() {
+            nulls.insert(field.name().clone(), count.into());
+        }
+        let bounds = groups.iter().map(|group| bounds(group, field.data_type())).collect::<Option<Vec<_>>>();
+        let bounds = bounds.into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let Some((low, high)) = bounds else { continue };
+        if let Some((low, high)) = low.json().zip(high.json()) {
+            min.insert(field.name().clone(), low);
+            max.insert(field.name().clone(), high);
+        }
+    }
+    json!({"numRecords": rows, "minValues": min, "maxValues": max, "nullCount": nulls})
+}
+
+/// Not doubles: readers differ in where NaN stands.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Bound {
+    Int(i64),
+    Time(i64),
+    Text(String),
+}
+
+impl Bound {
+    /// `None`: JSON or Delta cannot say it.
+    fn json(self) -> Option<Value> {
+        Some(match self {
+            Bound::Int(value) => value.into(),
+            Bound::Time(micros) => {
+                DateTime::from_timestamp_micros(micros)?.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into()
+            }
+            Bound::Text(value) => value.into(),
+        })
+    }
+}
+
+/// Attribute sets and bodies are long and never asked for by range.
+const LONGEST_BOUND: usize = 256;
+
+fn bounds(statistics: &Statistics, kind: &DataType) -> Option<(Bound, Bound)> {
+    Some(match statistics {
+        Statistics::Int64(values) if matches!(kind, DataType::Timestamp(..)) => {
+            (Bound::Time(*values.min_opt()?), Bound::Time(*values.max_opt()?))
+        }
+        Statistics::Int64(values) => (Bound::Int(*values.min_opt()?), Bound::Int(*values.max_opt()?)),
+        Statistics::Int32(values) => (Bound::Int((*values.min_opt()?).into()), Bound::Int((*values.max_opt()?).into())),
+        Statistics::ByteArray(values) => {
+            let text = |value: &[u8]| {
+                (value.len() <= LONGEST_BOUND).then(|| std::str::from_utf8(value).ok().map(str::to_owned)).flatten()
+            };
+            (Bound::Text(text(values.min_bytes_opt()?)?), Bound::Text(text(values.max_bytes_opt()?)?))
+        }
+        _ => return None,
+    })
+}

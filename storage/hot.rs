@@ -1,0 +1,102 @@
+//! Rows in memory and the list of files, changed together under one lock: a snapshot never misses or doubles a row.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::Int32Type;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use catchment_pipeline::log::Position;
+
+use crate::files::FileEntry;
+use crate::schema::TABLES;
+
+/// Neighbouring chunks are joined up to this many rows, so that many small appends stay few chunks.
+const CHUNK_ROWS: usize = 16_384;
+
+pub(crate) type Chunks = Vec<Arc<RecordBatch>>;
+
+/// One table's rows: what is new, what a flush is writing, and what is in files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableRows {
+    pub(crate) hot: Chunks,
+    pub(crate) flushing: Chunks,
+    pub(crate) files: Arc<Vec<Arc<FileEntry>>>,
+}
+
+impl TableRows {
+    pub(crate) fn push(&mut self, rows: RecordBatch) -> Result<(), ArrowError> {
+        self.hot.push(Arc::new(rows));
+        // Joining equals, as in a binary counter, copies each row a logarithmic number of times.
+        while let [.., a, b] = self.hot.as_slice() {
+            if a.num_rows() > 2 * b.num_rows() || a.num_rows() + b.num_rows() > CHUNK_ROWS {
+                break;
+            }
+            let joined = Arc::new(concat_batches(&a.schema(), [a.as_ref(), b.as_ref()])?);
+            self.hot.truncate(self.hot.len() - 2);
+            self.hot.push(joined);
+        }
+        Ok(())
+    }
+
+    /// Rows that are only in memory.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<RecordBatch>> {
+        self.flushing.iter().chain(&self.hot)
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.chunks().map(|chunk| chunk.num_rows() as u64).sum()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.chunks().map(|chunk| bytes(chunk)).sum()
+    }
+}
+
+/// What a chunk takes; buffers shared between chunks count once each time.
+pub(crate) fn bytes(chunk: &RecordBatch) -> u64 {
+    let column = |column: &dyn Array| match column.as_dictionary_opt::<Int32Type>() {
+        Some(dictionary) => {
+            let text = dictionary.values().as_string::<i32>().values().len();
+            dictionary.keys().len() * 4 + text
+        }
+        None => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()),
+    };
+    chunk.columns().iter().map(|array| column(array.as_ref()) as u64).sum()
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// In the order of [`TABLES`].
+    pub(crate) tables: Vec<TableRows>,
+    pub(crate) appended: Position,
+    /// All tables; kept here because appending asks each time.
+    pub(crate) hot_bytes: u64,
+}
+
+impl State {
+    pub(crate) fn new(files: impl IntoIterator<Item = Vec<Arc<FileEntry>>>, position: Position) -> State {
+        let tables = files.into_iter().map(|files| TableRows { files: Arc::new(files), ..TableRows::default() });
+        let tables = tables.collect::<Vec<_>>();
+        debug_assert_eq!(tables.len(), TABLES.len());
+        State { tables, appended: position, hot_bytes: 0 }
+    }
+
+    /// Everything hot is being flushed from here on; an earlier flush that failed is taken along.
+    pub(crate) fn start_flush(&mut self) -> (Position, Vec<Chunks>) {
+        for table in &mut self.tables {
+            table.flushing.append(&mut table.hot);
+        }
+        (self.appended, self.tables.iter().map(|table| table.flushing.clone()).collect())
+    }
+
+    /// What was being flushed is in these files now.
+    pub(crate) fn end_flush(&mut self, files: Vec<Vec<Arc<FileEntry>>>) {
+        for (table, files) in self.tables.iter_mut().zip(files) {
+            table.flushing.clear();
+            table.files = Arc::new(files);
+        }
+        self.hot_bytes = self.tables.iter().map(TableRows::bytes).sum();
+    }
+}

@@ -1,0 +1,186 @@
+//! Plans and runs queries on threads of its own, so that a heavy one slows no receiver and a deep one finds stack.
+
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::config::Dialect;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use futures::{FutureExt, StreamExt};
+use object_store::local::LocalFileSystem;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::error::{QueryError, QueryErrorKind};
+use super::scan::STORE;
+use super::tables::{CATALOG, Names, SCHEMA};
+use super::{Query, QueryLimits, Snapshot, guard};
+
+/// Virtual; only what is used becomes real. Enough for the deepest statement `guard` lets through, in a debug build.
+const STACK: usize = 64 << 20;
+/// Queries that run at once; others wait, on their own deadline.
+const CONCURRENT: usize = 8;
+/// Parquet footers kept.
+const METADATA_CACHE: usize = 16 << 20;
+/// Disk for operators that spill, all queries together.
+const SPILL: u64 = 4 << 30;
+
+pub(crate) struct Engine {
+    runtime: Option<Runtime>,
+    environment: Arc<RuntimeEnv>,
+    running: Arc<Semaphore>,
+}
+
+type Rows = Result<RecordBatch, QueryError>;
+
+impl Engine {
+    /// `spill`: the folder operators may spill to; the system's when `None`.
+    pub(crate) fn new(lake: &Path, spill: Option<PathBuf>) -> anyhow::Result<Engine> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(std::thread::available_parallelism().map_or(2, usize::from))
+            .max_blocking_threads(16)
+            .thread_name("sql")
+            .thread_stack_size(STACK)
+            .enable_time()
+            .build()?;
+        let mut builder =
+            RuntimeEnvBuilder::new().with_metadata_cache_limit(METADATA_CACHE).with_max_temp_directory_size(SPILL);
+        if let Some(spill) = spill {
+            builder = builder.with_temp_file_path(spill);
+        }
+        let environment = builder.build_arc()?;
+        let store = LocalFileSystem::new_with_prefix(lake)?;
+        environment.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
+        Ok(Engine { runtime: Some(runtime), environment, running: Arc::new(Semaphore::new(CONCURRENT)) })
+    }
+
+    /// Returns once the statement is planned.
+    pub(crate) async fn query(&self, sql: &str, limits: QueryLimits, snapshot: Snapshot) -> Result<Query, QueryError> {
+        let stopped = || QueryError::internal("the query engine has stopped");
+        let (planned, schema) = oneshot::channel();
+        let (rows, received) = mpsc::channel(2);
+        let run = Run {
+            sql: sql.to_owned(),
+            limits,
+            snapshot: Arc::new(snapshot),
+            environment: self.environment.clone(),
+            running: self.running.clone(),
+        };
+        let runtime = self.runtime.as_ref().ok_or_else(stopped)?;
+        runtime.spawn(run.to_the_end(planned, rows));
+        let schema = schema.await.map_err(|_| stopped())??;
+        Ok(Query { schema, rows: received })
+    }
+}
+
+impl Drop for Engine {
+    /// May be dropped by async code, where waiting for a runtime to end is not allowed.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Run {
+    sql: String,
+    limits: QueryLimits,
+    snapshot: Arc<Snapshot>,
+    environment: Arc<RuntimeEnv>,
+    running: Arc<Semaphore>,
+}
+
+impl Run {
+    /// Whatever happens, the asker hears of it: a lost task would look like the end of the rows.
+    async fn to_the_end(self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>, rows: mpsc::Sender<Rows>) {
+        let mut planned = Some(planned);
+        let deadline = Instant::now() + self.limits.deadline;
+        let work = AssertUnwindSafe(self.run(&mut planned, &rows)).catch_unwind();
+        let failure = tokio::select! {
+            done = tokio::time::timeout_at(deadline, work) => match done {
+                Ok(Ok(Ok(()))) => return,
+                Ok(Ok(Err(error))) => error,
+                Ok(Err(_)) => QueryError::internal("the query failed in a way it should not; the rest goes on"),
+                Err(_) => timed_out(self.limits.deadline),
+            },
+            () = rows.closed() => return,
+        };
+        match planned {
+            Some(planned) => drop(planned.send(Err(failure))),
+            None => drop(rows.send(Err(failure)).await),
+        }
+    }
+
+    async fn run(
+        &self,
+        planned: &mut Option<oneshot::Sender<Result<SchemaRef, QueryError>>>,
+        rows: &mpsc::Sender<Rows>,
+    ) -> Result<(), QueryError> {
+        let _turn = self.running.acquire().await;
+        let mut stream = self.plan().await?;
+        if let Some(planned) = planned.take() {
+            let _ = planned.send(Ok(stream.schema()));
+        }
+        let mut sent = 0;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(QueryError::from_datafusion)?;
+            sent += batch.num_rows();
+            if sent > self.limits.max_rows {
+                let most = self.limits.max_rows;
+                return Err(QueryError::too_large(format!("more than {most} rows: narrow the query or add LIMIT")));
+            }
+            if batch.num_rows() > 0 && rows.send(Ok(batch)).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn plan(&self) -> Result<SendableRecordBatchStream, QueryError> {
+        let statement = guard::check(&self.sql)?;
+        let state = self.session().map_err(QueryError::from_datafusion)?;
+        let plan = state.statement_to_plan(statement).await.map_err(QueryError::from_datafusion)?;
+        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        read_only.verify_plan(&plan).map_err(|error| QueryError::refused(error.strip_backtrace()))?;
+        let plan = state.create_physical_plan(&plan).await.map_err(QueryError::from_datafusion)?;
+        execute_stream(plan, state.task_ctx()).map_err(QueryError::from_datafusion)
+    }
+
+    fn session(&self) -> datafusion::error::Result<SessionState> {
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true);
+        let options = config.options_mut();
+        options.sql_parser.dialect = Dialect::PostgreSQL;
+        options.sql_parser.collect_spans = true;
+        options.execution.enable_recursive_ctes = false;
+        options.execution.parquet.pushdown_filters = true;
+        let environment = RuntimeEnvBuilder::from_runtime_env(&self.environment)
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.limits.memory)))
+            .build_arc()?;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(environment)
+            .with_default_features()
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog(CATALOG, Arc::new(Names(self.snapshot.clone())));
+        let mut state = context.state();
+        datafusion_functions_json::register_all(&mut state)?;
+        Ok(state)
+    }
+}
+
+fn timed_out(after: Duration) -> QueryError {
+    QueryError::new(QueryErrorKind::TimedOut, format!("the query took longer than {after:?}"))
+}

@@ -1,0 +1,58 @@
+//! The names SQL can resolve, made when asked for: the lake's tables, and every metric seen.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::error::Result;
+
+use super::{Snapshot, views};
+use crate::lake::lock;
+use crate::schema::{LakeTable, TABLES};
+
+pub(super) const CATALOG: &str = "lake";
+pub(super) const SCHEMA: &str = "public";
+/// Metrics listed by SHOW TABLES; all of them resolve, and `series` has all of them.
+const LISTED: usize = 1000;
+
+#[derive(Debug)]
+pub(super) struct Names(pub(super) Arc<Snapshot>);
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
+impl CatalogProvider for Names {
+    fn schema_names(&self) -> Vec<String> {
+        vec![SCHEMA.to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        (name == SCHEMA).then(|| Arc::new(Names(self.0.clone())) as Arc<dyn SchemaProvider>)
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Names {
+    fn table_names(&self) -> Vec<String> {
+        let catalog = lock(&self.0.catalog);
+        let metrics = catalog.metrics().map(|(name, _)| name.clone()).take(LISTED);
+        TABLES.iter().map(|table| table.name().to_owned()).chain(metrics).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(table) = LakeTable::by_name(name) {
+            return views::table(&self.0.tables[table.index()]).map(Some);
+        }
+        let metric = lock(&self.0.catalog).metric(name).cloned();
+        let Some(metric) = metric else { return Ok(None) };
+        let table = &self.0.tables[LakeTable::Rows(metric.table).index()];
+        views::metric(name, &metric, table).map(Some)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        LakeTable::by_name(name).is_some() || lock(&self.0.catalog).metric(name).is_some()
+    }
+}

@@ -1,0 +1,82 @@
+//! What people write in FROM: each table with its computed columns, and each metric under its own name with its
+//! attributes as columns.
+
+use std::sync::Arc;
+
+use catchment_pipeline::batch::Table;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit};
+use datafusion_functions_json::udfs::json_as_text_udf;
+
+use super::TableSnapshot;
+use super::scan::LakeScan;
+use crate::catalog::Metric;
+use crate::schema::LakeTable;
+
+fn scan(table: &TableSnapshot) -> Result<LogicalPlanBuilder> {
+    let source = provider_as_source(Arc::new(LakeScan(table.clone())));
+    LogicalPlanBuilder::scan(table.table.name(), source, None)
+}
+
+fn view(plan: LogicalPlanBuilder) -> Result<Arc<dyn TableProvider>> {
+    Ok(Arc::new(ViewTable::new(plan.build()?, None)))
+}
+
+/// Columns that are computed, not stored.
+fn computed(table: LakeTable) -> Option<Expr> {
+    match table {
+        LakeTable::Rows(Table::Metrics) => {
+            let value = vec![ident("value_double"), cast(ident("value_int"), DataType::Float64)];
+            Some(datafusion::functions::core::expr_fn::coalesce(value).alias("value"))
+        }
+        LakeTable::Rows(Table::Spans) => {
+            Some((ident("end_time_unix_nano") - ident("start_time_unix_nano")).alias("duration_ns"))
+        }
+        _ => None,
+    }
+}
+
+fn stored(table: &TableSnapshot) -> impl Iterator<Item = &str> {
+    table.layout.hot.fields().iter().map(|field| field.name().as_str())
+}
+
+/// A table: `date`, its columns, what is computed.
+pub(super) fn table(table: &TableSnapshot) -> Result<Arc<dyn TableProvider>> {
+    let columns = ["date"].into_iter().chain(stored(table)).map(ident).chain(computed(table.table));
+    view(scan(table)?.project(columns.collect::<Vec<_>>())?)
+}
+
+/// What a point of the metric says, and so comes before the table's other columns.
+fn point(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Histograms => &["count", "sum", "min", "max", "bucket_counts", "explicit_bounds"],
+        Table::ExpHistograms => &["count", "sum", "min", "max", "scale", "zero_count"],
+        Table::Summaries => &["count", "sum", "quantile_values"],
+        _ => &[],
+    }
+}
+
+/// A metric: `ts`, its attributes, its value, and the table's other columns. An attribute named as one of those stays
+/// in `attributes` only.
+pub(super) fn metric(name: &str, metric: &Metric, table: &TableSnapshot) -> Result<Arc<dyn TableProvider>> {
+    let own = |key: &&String| *key == "value" || *key == "date" || stored(table).any(|column| column == *key);
+    let attributes = metric
+        .keys
+        .iter()
+        .filter(|key| !own(key))
+        .map(|key| json_as_text_udf().call(vec![ident("attributes"), lit(key.as_str())]).alias(key.as_str()));
+    let point = point(metric.table);
+    let rest = stored(table).filter(|column| *column != "ts" && !point.contains(column));
+    let columns = [ident("ts")]
+        .into_iter()
+        .chain(attributes)
+        .chain(computed(table.table))
+        .chain(point.iter().copied().map(ident))
+        .chain(rest.map(ident))
+        .chain([ident("date")]);
+    let columns = columns.collect::<Vec<_>>();
+    view(scan(table)?.filter(ident("metric_name").eq(lit(name)))?.project(columns)?)
+}
