@@ -6,15 +6,21 @@
 //!     path: ./data
 //!     flush_interval: 60s            # how long rows stay in memory only (the log has them on disk)
 //!     flush_size: 67108864           # bytes of hot rows that start a flush early
-//!     promoted: { http.route: string } # attributes that become typed columns, besides the default ones
+//!     promoted: { team: string }     # resource attributes that become typed columns, besides the default ones
 //!     log: { path: ./data/log, max_size: 1073741824, memory: false }
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use catchment_pipeline::config::Section;
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const DEFAULT_SIZE: u64 = 64 << 20;
+const SMALLEST_SIZE: u64 = 1 << 20;
+const DEFAULT_LOG_SIZE: u64 = 1 << 30;
 
 /// Checked keys of `extensions: lake`.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +29,7 @@ pub struct LakePlan {
     pub flush_interval: Duration,
     /// Bytes of hot rows, all tables together.
     pub flush_size: u64,
-    /// Attribute key to type: `string`, `int`, `double`, `bool`.
+    /// Resource attribute key to type: `string`, `int`, `double`, `bool`.
     pub promoted: BTreeMap<String, String>,
     pub log: LogPlan,
 }
@@ -45,19 +51,71 @@ impl LakePlan {
     /// Pure: opens nothing. Mistakes go into the section.
     pub fn read(section: &mut Section) -> LakePlan {
         let path = PathBuf::from(section.or("path", "./data".to_owned()));
-        let mut log = section.section("log");
-        let mut log_key = |key: &str| log.as_mut().and_then(|log| log.get::<String>(key));
-        let log_path = log_key("path").map_or_else(|| path.join("log"), PathBuf::from);
-        LakePlan {
-            flush_interval: section.or("flush_interval", Duration::from_secs(60)),
-            flush_size: section.or("flush_size", 64 << 20),
-            promoted: section.or("promoted", BTreeMap::new()),
-            log: LogPlan {
-                path: log_path,
-                max_size: log.as_mut().map_or(1 << 30, |log| log.or("max_size", 1 << 30)),
-                memory: log.as_mut().is_some_and(|log| log.or("memory", false)),
-            },
-            path,
+        if let Some((scheme, _)) = path.to_string_lossy().split_once("://") {
+            section.mistake("path", format!("a lake in `{scheme}://` is not built yet"), "give a folder");
         }
+        let flush_interval = section.or("flush_interval", DEFAULT_INTERVAL);
+        if flush_interval < SHORTEST_INTERVAL {
+            let mend = format!("at least {SHORTEST_INTERVAL:?}; rows are visible to SQL before they are flushed");
+            section.mistake("flush_interval", "too short: each flush writes files", mend);
+        }
+        let flush_size = section.or("flush_size", DEFAULT_SIZE);
+        if flush_size < SMALLEST_SIZE {
+            section.mistake(
+                "flush_size",
+                format!("{flush_size} bytes is too little"),
+                format!("at least {SMALLEST_SIZE}"),
+            );
+        }
+        let promoted = section.or("promoted", BTreeMap::new());
+        if let Err(what) = crate::schema::promoted(&promoted) {
+            section.mistake("promoted", what, "for example `promoted: { team: string }`");
+        }
+        let log = LogPlan::read(section.section("log"), &path);
+        LakePlan { path, flush_interval, flush_size, promoted, log }
+    }
+}
+
+impl LogPlan {
+    fn read(section: Option<Section>, lake: &Path) -> LogPlan {
+        let mut plan = LogPlan { path: lake.join("log"), max_size: DEFAULT_LOG_SIZE, memory: false };
+        if let Some(mut section) = section {
+            plan.path = section.get::<String>("path").map_or(plan.path, PathBuf::from);
+            plan.max_size = section.or("max_size", plan.max_size);
+            plan.memory = section.or("memory", plan.memory);
+        }
+        plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(yaml: &str) -> String {
+        let mut section = Section::parse(yaml);
+        LakePlan::read(&mut section);
+        section.mistakes().join("\n")
+    }
+
+    #[test]
+    fn defaults_and_every_key() {
+        let plan = LakePlan::read(&mut Section::parse("path: /lake"));
+        assert_eq!(plan.flush_interval, Duration::from_secs(60));
+        assert_eq!(plan.log, LogPlan { path: "/lake/log".into(), max_size: 1 << 30, memory: false });
+        let yaml = "{path: d, flush_interval: 5s, flush_size: 2000000, promoted: {team: string}, log: {path: l, max_size: 5, memory: true}}";
+        let plan = LakePlan::read(&mut Section::parse(yaml));
+        assert_eq!(plan.log, LogPlan { path: "l".into(), max_size: 5, memory: true });
+        assert_eq!((plan.flush_interval, plan.flush_size), (Duration::from_secs(5), 2_000_000));
+        assert_eq!(plan.promoted.get("team").map(String::as_str), Some("string"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(mistakes("path: ./data"), "");
+        assert!(mistakes("path: s3://bucket/lake").contains("`s3://` is not built yet"));
+        assert!(mistakes("flush_interval: 10ms").contains("too short"));
+        assert!(mistakes("flush_size: 10").contains("too little"));
+        assert!(mistakes("promoted: {team: text}").contains("`text` is not one of"));
     }
 }

@@ -91,15 +91,6 @@ impl PromotedType {
         })
     }
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            PromotedType::String => "string",
-            PromotedType::Int => "int",
-            PromotedType::Double => "double",
-            PromotedType::Bool => "bool",
-        }
-    }
-
     fn data_type(self) -> DataType {
         match self {
             PromotedType::String => dict(),

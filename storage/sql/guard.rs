@@ -73,7 +73,9 @@ fn check_tokens(sql: &str) -> Result<(), QueryError> {
     for token in tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))) {
         count += 1;
         match token {
-            Token::LParen | Token::LBracket | Token::LBrace => open += 1,
+            Token::LParen => open += 1,
+            // `a[1][2]` nests without ever being deep in brackets.
+            Token::LBracket | Token::LBrace => (open, nesting) = (open + 1, nesting + 1),
             Token::RParen | Token::RBracket | Token::RBrace => open = open.saturating_sub(1),
             Token::Word(word) => nesting += usize::from(nests(word.keyword)),
             Token::Comma | Token::SemiColon | Token::Period | Token::EOF | Token::Number(..) => {}
@@ -111,7 +113,9 @@ fn nests(word: Keyword) -> bool {
             | K::BETWEEN
             | K::IN
             | K::EXISTS
-            | K::CASE | K::WHEN | K::EXPLAIN
+            | K::CASE
+            | K::WHEN
+            | K::EXPLAIN
             | K::CAST
             | K::TRY_CAST
             | K::AT

@@ -9,8 +9,6 @@ mod guard;
 mod prune;
 mod scan;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod views;
 
 use std::pin::Pin;

@@ -88,7 +88,8 @@ impl LakeScan {
         let sql = &self.0.layout.sql;
         let date = sql.fields().len() - 1;
         let in_file = sql.project(&(0..date).collect::<Vec<_>>())?;
-        let schema = TableSchema::builder(Arc::new(in_file)).with_table_partition_cols(vec![sql.fields()[date].clone()]).build();
+        let schema =
+            TableSchema::builder(Arc::new(in_file)).with_table_partition_cols(vec![sql.fields()[date].clone()]).build();
         let mut options = session.table_options().parquet.clone();
         options.global = session.config_options().execution.parquet.clone();
         let source = Arc::new(ParquetSource::new(schema).with_table_parquet_options(options));

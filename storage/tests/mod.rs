@@ -1,0 +1,64 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The lake through its own door: append, flush, crash, open again, ask.
+
+pub(crate) mod data;
+mod flush;
+mod peers;
+mod sandbox;
+mod views;
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use catchment_pipeline::batch::Rows;
+use tempfile::TempDir;
+
+use crate::{Lake, Options, QueryError, QueryLimits};
+
+/// Never flushes unless told to.
+pub(crate) fn options(folder: &TempDir) -> Options {
+    Options { flush_interval: std::time::Duration::from_secs(3600), ..Options::new(folder.path()) }
+}
+
+pub(crate) fn lake(folder: &TempDir) -> Lake {
+    Lake::open(options(folder)).unwrap()
+}
+
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+pub(crate) fn try_ask(lake: &Lake, sql: &str) -> Result<Vec<Vec<String>>, QueryError> {
+    try_ask_with(lake, sql, QueryLimits::default())
+}
+
+/// Rows as text; NULL is `-`.
+pub(crate) fn try_ask_with(lake: &Lake, sql: &str, limits: QueryLimits) -> Result<Vec<Vec<String>>, QueryError> {
+    let batches = wait(async { lake.query(sql, limits).await?.collect().await })?;
+    let mut rows = Vec::new();
+    for batch in batches {
+        let columns = batch.columns().iter().map(|column| cast(column, &DataType::Utf8).unwrap()).collect::<Vec<_>>();
+        for row in 0..batch.num_rows() {
+            let cell = |column: &Arc<dyn arrow::array::Array>| match column.is_null(row) {
+                true => "-".to_owned(),
+                false => column.as_string::<i32>().value(row).to_owned(),
+            };
+            rows.push(columns.iter().map(cell).collect());
+        }
+    }
+    Ok(rows)
+}
+
+/// Rows joined with spaces.
+pub(crate) fn ask(lake: &Lake, sql: &str) -> Vec<String> {
+    match try_ask(lake, sql) {
+        Ok(rows) => rows.into_iter().map(|row| row.join(" ")).collect(),
+        Err(error) => panic!("{sql}: {error:?}"),
+    }
+}
+
+pub(crate) fn append(lake: &Lake, rows: Rows, at: u64) {
+    lake.append(&rows, at).unwrap();
+}

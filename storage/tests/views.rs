@@ -1,0 +1,174 @@
+//! What people write in FROM, and what the lake knows about its metrics.
+
+use std::collections::BTreeMap;
+
+use catchment_pipeline::batch::{Rows, Table};
+use tempfile::tempdir;
+
+use super::data::{DAY, Points, cpu, gauge, mixed};
+use super::{append, ask, lake, options, wait};
+use crate::{Lake, MetricInfo, Options, SeriesFilter};
+
+/// Asks twice: of hot rows, and of files by a lake opened anew.
+fn both(rows: Rows, check: impl Fn(&Lake)) {
+    let folder = tempdir().unwrap();
+    {
+        let lake = lake(&folder);
+        append(&lake, rows, 1);
+        check(&lake);
+        lake.flush().unwrap();
+        check(&lake);
+    }
+    check(&lake(&folder));
+}
+
+#[test]
+fn a_metric_is_a_view_of_its_own_name() {
+    both(mixed(3, DAY), |lake| {
+        let rows = ask(lake, r#"SELECT ts, cpu, value FROM "system.cpu.utilization" ORDER BY ts"#);
+        assert_eq!(rows[2], "2026-11-23T00:00:02Z cpu0 2.0");
+        let rows = ask(
+            lake,
+            r#"SELECT "http.route", count, bucket_counts[1] FROM "http.server.request.duration" ORDER BY ts"#,
+        );
+        assert_eq!(rows, ["/ 1 0", "/ 2 1", "/ 3 2"]);
+    });
+}
+
+#[test]
+fn logs_and_spans_have_their_times_and_ids() {
+    both(mixed(2, DAY + 5), |lake| {
+        assert_eq!(
+            ask(lake, "SELECT time_unix_nano, observed_time_unix_nano, trace_id, body FROM logs ORDER BY body"),
+            [
+                format!("0 {} {} line 0", DAY + 12, "00".repeat(16)),
+                format!("{} {} {} line 1", DAY + 6, DAY + 12, "01".repeat(16))
+            ]
+        );
+        assert_eq!(
+            ask(lake, "SELECT DISTINCT date FROM logs"),
+            ["2026-11-23"],
+            "a record without a time has an observed one"
+        );
+        assert_eq!(ask(lake, "SELECT duration_ns, parent_span_id FROM spans LIMIT 1"), ["1500 -"]);
+    });
+}
+
+#[test]
+fn attributes_are_json() {
+    both(cpu(4, DAY), |lake| {
+        let sql =
+            "SELECT attributes->>'cpu' AS cpu, sum(value) FROM metrics WHERE attributes->>'cpu' = 'cpu1' GROUP BY 1";
+        assert_eq!(ask(lake, sql), ["cpu1 4.0"]);
+        assert_eq!(ask(lake, "SELECT service_name, count(*) FROM metrics GROUP BY service_name"), ["shop 4"]);
+    });
+}
+
+#[test]
+fn what_there_is() {
+    both(mixed(4, DAY), |lake| {
+        let metrics = lake.metrics();
+        assert_eq!(metrics.len(), 2);
+        assert_eq!(
+            metrics[1],
+            MetricInfo {
+                name: "system.cpu.utilization".to_owned(),
+                kind: "gauge".to_owned(),
+                unit: "1".to_owned(),
+                description: "what it says".to_owned(),
+                series: 2,
+                attributes: vec!["cpu".to_owned()],
+            }
+        );
+        assert_eq!(metrics[0].kind, "histogram");
+        let filter = SeriesFilter { metric: None, matchers: vec![("cpu".to_owned(), "cpu1".to_owned())] };
+        let series = wait(lake.series(&filter, 10)).unwrap();
+        assert_eq!(series.len(), 1);
+        assert_eq!(series[0].attributes, r#"{"cpu":"cpu1"}"#);
+        assert_eq!(wait(lake.label_values(Some("system.cpu.utilization"), "cpu", 10)).unwrap(), ["cpu0", "cpu1"]);
+        assert_eq!(wait(lake.label_values(None, "service.name", 10)).unwrap(), ["shop"]);
+        assert_eq!(wait(lake.label_values(None, "it's; DROP", 10)).unwrap(), [""; 0]);
+        assert_eq!(ask(lake, "SELECT count(*) FROM series"), ["3"]);
+    });
+}
+
+#[test]
+fn a_promoted_value_of_another_type_is_null_there_and_whole_in_json() {
+    let wrong = r#"{"host.name":"h1","service.name":42}"#;
+    let points = vec![("{}".to_owned(), DAY, 1.0)];
+    both(Rows::new([(Table::Metrics, gauge(&Points { metric: "m", resource: wrong, points }))]), |lake| {
+        let sql = "SELECT service_name, host_name, resource_attributes FROM metrics";
+        assert_eq!(ask(lake, sql), [format!("- h1 {wrong}")]);
+    });
+}
+
+#[test]
+fn promoted_columns_can_be_added_later() {
+    let folder = tempdir().unwrap();
+    {
+        let lake = lake(&folder);
+        append(&lake, cpu(1, DAY), 1);
+        lake.flush().unwrap();
+    }
+    let promoted = BTreeMap::from([("shard".to_owned(), "int".to_owned())]);
+    {
+        let lake = Lake::open(Options { promoted: promoted.clone(), ..options(&folder) }).unwrap();
+        let points = vec![("{}".to_owned(), DAY, 1.0)];
+        let rows = gauge(&Points { metric: "m", resource: r#"{"shard":7}"#, points });
+        append(&lake, Rows::new([(Table::Metrics, rows)]), 2);
+        assert_eq!(
+            ask(&lake, "SELECT shard, metric_name FROM metrics ORDER BY 1"),
+            ["7 m", "- system.cpu.utilization"]
+        );
+        lake.flush().unwrap();
+        assert_eq!(
+            ask(&lake, "SELECT shard, metric_name FROM metrics ORDER BY 1"),
+            ["7 m", "- system.cpu.utilization"]
+        );
+    }
+    let wrong = BTreeMap::from([("shard".to_owned(), "string".to_owned())]);
+    let error = Lake::open(Options { promoted: wrong, ..options(&folder) }).err().unwrap();
+    assert!(error.to_string().contains("wanted as string, but the lake has it as int"), "{error:#}");
+    let lake = Lake::open_read_only(folder.path()).unwrap();
+    assert_eq!(ask(&lake, "SELECT sum(shard) FROM metrics"), ["7"]);
+}
+
+#[test]
+fn tables_can_be_listed_and_described() {
+    both(cpu(1, DAY), |lake| {
+        let tables =
+            ask(lake, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1");
+        assert_eq!(
+            tables,
+            [
+                "exp_histograms",
+                "histograms",
+                "logs",
+                "metrics",
+                "series",
+                "spans",
+                "summaries",
+                "system.cpu.utilization"
+            ]
+        );
+        assert!(ask(lake, "SHOW TABLES").len() >= 8);
+        assert!(ask(lake, "DESCRIBE metrics").iter().any(|row| row.starts_with("value Float64")));
+    });
+}
+
+#[test]
+fn files_that_cannot_match_are_not_read() {
+    let folder = tempdir().unwrap();
+    let lake = lake(&folder);
+    for day in 0..3 {
+        append(&lake, cpu(10, DAY - day * 86_400_000_000_000), day as u64 + 1);
+        lake.flush().unwrap();
+    }
+    let plan = |condition: &str| ask(&lake, &format!("EXPLAIN SELECT value FROM metrics WHERE {condition}")).join("\n");
+    let files = |condition: &str| plan(condition).matches(".parquet").count();
+    assert_eq!(files("value > -1"), 3);
+    assert_eq!(files("ts >= '2026-11-23T00:00:00Z'"), 1);
+    assert_eq!(files("date < '2026-11-22'"), 1);
+    assert_eq!(files("metric_name = 'another'"), 0);
+    assert_eq!(files("metric_name = 'system.cpu.utilization'"), 3);
+}

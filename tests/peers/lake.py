@@ -1,0 +1,35 @@
+"""Answers SQL over one table of a lake with a peer, printing rows as Catchment's own test does.
+
+usage: lake.py deltalake|duckdb TABLE SQL FOLDER
+`deltalake`: the files its table log names, read by delta-rs. `duckdb`: the Parquet files in the folder.
+"""
+
+import sys
+from pathlib import Path
+
+import duckdb
+
+
+def show(value):
+    if value is None:
+        return "-"
+    return str(value)
+
+
+def main(reader, table, sql, folder):
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    path = Path(folder) / table
+    if reader == "deltalake":
+        from deltalake import DeltaTable
+
+        rows = DeltaTable(path).to_pyarrow_table()
+        connection.register(table, rows)
+    else:
+        files = f"{path}/date=*/*.parquet"
+        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{files}', hive_partitioning = true)")
+    for row in connection.execute(sql).fetchall():
+        print(" ".join(map(show, row)))
+
+
+main(*sys.argv[1:])
