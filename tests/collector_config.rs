@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/collector/shared.yaml");
@@ -190,6 +190,8 @@ fn requests() -> (ExportMetricsServiceRequest, ExportLogsServiceRequest, ExportT
         start_time_unix_nano: time_unix_nano,
         end_time_unix_nano: time_unix_nano + 5_000_000,
         attributes: vec![text("item", "bread")],
+        // The Collector writes an empty status where there was none.
+        status: Some(Status { code: 1, ..Status::default() }),
         ..Span::default()
     };
     (
