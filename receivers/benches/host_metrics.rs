@@ -90,7 +90,7 @@ mod linux {
         let log = folder.path().join("log");
         let config = format!(
             "yaml:{{ receivers: {{ hostmetrics: {receiver} }}, exporters: {{ debug: {{ verbosity: basic, sampling_initial: 1000000 }} }}, \
-             service: {{ telemetry: {{ metrics: {{ level: none }} }}, pipelines: {{ metrics: {{ receivers: [hostmetrics], exporters: [debug] }} }} }} }}"
+             service: {{ telemetry: {{ metrics: {{ level: none }}, logs: {{ sampling: {{ enabled: false }} }} }}, pipelines: {{ metrics: {{ receivers: [hostmetrics], exporters: [debug] }} }} }} }}"
         );
         let mut child = Command::new(program)
             .args(["--config", &config])
