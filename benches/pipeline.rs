@@ -14,8 +14,8 @@ mod peers;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -32,7 +32,12 @@ fn main() {
     let run = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     runtime.block_on(async {
         if run("ingest") {
-            compare("ingest: OTLP/gRPC -> fsynced -> acknowledged -> lake; Collector: otlp -> file exporter", ingest_ours, ingest_collector).await;
+            compare(
+                "ingest: OTLP/gRPC -> fsynced -> acknowledged -> lake; Collector: otlp -> file exporter",
+                ingest_ours,
+                ingest_collector,
+            )
+            .await;
         }
         if run("forward") {
             compare("forward: OTLP/gRPC -> OTLP/gRPC, nothing changed", forward_ours, forward_collector).await;
@@ -230,7 +235,10 @@ async fn memory() {
     }
     let catchment = Catchment::start(&config);
     tokio::time::sleep(Duration::from_secs(30)).await;
-    println!("memory: the default configuration after 30 s of host metrics\n  resident {:.1} MiB", mib(catchment.pid()));
+    println!(
+        "memory: the default configuration after 30 s of host metrics\n  resident {:.1} MiB",
+        mib(catchment.pid())
+    );
     drop(catchment);
 
     let dir = tempfile::tempdir().unwrap();

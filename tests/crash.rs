@@ -46,9 +46,8 @@ async fn kill_nine_loses_and_doubles_nothing() {
         let mut catchment = Catchment::start(&config);
         let before = ledger.lock().unwrap().len();
         let url = catchment.url("otlp/http");
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|_| tokio::spawn(send_until_it_dies(url.clone(), next.clone(), ledger.clone())))
-            .collect();
+        let senders: Vec<_> =
+            (0..SENDERS).map(|_| tokio::spawn(send_until_it_dies(url.clone(), next.clone(), ledger.clone()))).collect();
         // A different amount of work each round, so that the kill falls at a different moment.
         let enough = before + 5 + (round * 7) % 40;
         tokio::time::timeout(harness::PATIENCE, async {

@@ -19,7 +19,9 @@ fn root() -> PathBuf {
 #[test]
 fn the_readme_shows_them_word_for_word() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    for path in ["python/app.py", "node/app.mjs", "go/main.go", "java/src/main/java/Quickstart.java", "rust/quickstart.rs"] {
+    for path in
+        ["python/app.py", "node/app.mjs", "go/main.go", "java/src/main/java/Quickstart.java", "rust/quickstart.rs"]
+    {
         let text = std::fs::read_to_string(root().join("examples").join(path)).unwrap();
         assert!(readme.contains(&text), "README.md shows another examples/{path}");
     }

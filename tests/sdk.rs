@@ -36,22 +36,25 @@ async fn check_signals(catchment: &Catchment, service: &str, protocol: &str) {
 
     expect(
         "counter",
-        format!("SELECT attributes->>'http.route', value_int, unit, is_monotonic, aggregation_temporality FROM metrics
-                 WHERE metric_name = 'shop.orders' AND {of} ORDER BY 1"),
-        json!([["/cart", N / 3, "{order}", true, 2], ["/pay", N / 3, "{order}", true, 2], ["/ship", N / 3, "{order}", true, 2]]),
+        format!(
+            "SELECT attributes->>'http.route', value_int, unit, is_monotonic, aggregation_temporality FROM metrics
+                 WHERE metric_name = 'shop.orders' AND {of} ORDER BY 1"
+        ),
+        json!([
+            ["/cart", N / 3, "{order}", true, 2],
+            ["/pay", N / 3, "{order}", true, 2],
+            ["/ship", N / 3, "{order}", true, 2]
+        ]),
     )
     .await;
-    expect(
-        "gauge",
-        format!("SELECT queue, value FROM \"shop.queue.length\" WHERE {of}"),
-        json!([["mail", 7.0]]),
-    )
-    .await;
+    expect("gauge", format!("SELECT queue, value FROM \"shop.queue.length\" WHERE {of}"), json!([["mail", 7.0]])).await;
     // 0 + 1 + ... + (N-1) thousandths of a second, over three routes.
     expect(
         "histogram",
-        format!("SELECT sum(count), round(sum(sum), 6), min(min), max(max) FROM histograms
-                 WHERE metric_name = 'shop.checkout.duration' AND {of}"),
+        format!(
+            "SELECT sum(count), round(sum(sum), 6), min(min), max(max) FROM histograms
+                 WHERE metric_name = 'shop.checkout.duration' AND {of}"
+        ),
         json!([[N, (N * (N - 1) / 2) as f64 / 1000.0, 0.0, (N - 1) as f64 / 1000.0]]),
     )
     .await;
@@ -63,8 +66,10 @@ async fn check_signals(catchment: &Catchment, service: &str, protocol: &str) {
     .await;
     expect(
         "logs",
-        format!("SELECT count(*), count(DISTINCT body), min(severity_number), max(severity_number),
-                 sum(CAST(attributes->>'order.id' AS BIGINT)), count(DISTINCT trace_id) FROM logs WHERE {of}"),
+        format!(
+            "SELECT count(*), count(DISTINCT body), min(severity_number), max(severity_number),
+                 sum(CAST(attributes->>'order.id' AS BIGINT)), count(DISTINCT trace_id) FROM logs WHERE {of}"
+        ),
         json!([[N, N, 13, 13, N * (N - 1) / 2, N]]),
     )
     .await;

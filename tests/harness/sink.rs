@@ -32,7 +32,12 @@ impl Sink {
     }
 }
 
-async fn take(State(taken): State<Taken>, uri: Uri, headers: HeaderMap, body: Bytes) -> ([(header::HeaderName, &'static str); 1], ()) {
+async fn take(
+    State(taken): State<Taken>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> ([(header::HeaderName, &'static str); 1], ()) {
     let body = match headers.get(header::CONTENT_ENCODING).map(|v| v.as_bytes()) {
         Some(b"gzip") => {
             let mut plain = Vec::new();
