@@ -66,7 +66,7 @@ fn tiles(status: &Snapshot, lake: Option<&LakeStats>) -> String {
             true => tile("Status", "ready", &format!("up {}", Age(uptime)), "good"),
             false => tile("Status", "not ready", &format!("up {}", Age(uptime)), "bad"),
         },
-        tile("Coming in", &format!("{}/s", Count(accepted)), "points, records and spans", ""),
+        tile("Coming in", &format!("{}/s", Count(accepted)), "items", ""),
         tile("Oldest unsent", &Age(behind).to_string(), "over all exporters", if behind > 60.0 { "warn" } else { "" }),
         tile("Lost", &Count(lost as f64).to_string(), "given up on, since start", if lost > 0 { "bad" } else { "" }),
         tile(
@@ -80,7 +80,7 @@ fn tiles(status: &Snapshot, lake: Option<&LakeStats>) -> String {
     if let Some(lake) = lake {
         let rows: u64 = lake.tables.iter().map(|table| table.hot_rows + table.file_rows).sum();
         let bytes: u64 = lake.tables.iter().map(|table| table.file_bytes).sum();
-        tiles.push(tile("Lake", &format!("{} rows", Count(rows as f64)), &format!("{} in files", Bytes(bytes)), ""));
+        tiles.push(tile("Lake", &Count(rows as f64).to_string(), &format!("rows, {} of files", Bytes(bytes)), ""));
     }
     format!("<div class=\"tiles\">{}</div>", tiles.concat())
 }

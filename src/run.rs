@@ -17,7 +17,7 @@ use crate::inspect;
 use crate::logging::Logging;
 use crate::memory;
 use crate::signals::{Ask, Signals};
-use crate::telemetry::{self, Settings, Telemetry};
+use crate::telemetry::{self, Telemetry};
 
 /// From the first signal to the last delivery attempt.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,8 +54,7 @@ struct App {
 
 impl App {
     async fn start(mut plan: Plan, source: &Source) -> anyhow::Result<App> {
-        let settings = Settings::of(&plan.telemetry)?;
-        let own = Telemetry::start(&settings)?;
+        let own = Telemetry::start(&plan.telemetry)?;
         let logging = Logging::start(&plan.telemetry, own.tracer())?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
         let gauge = Arc::new(MemoryGauge::default());
@@ -68,7 +67,7 @@ impl App {
         let stores = tokio::task::spawn_blocking(move || Stores::open(&opening)).await??;
         let mut servers = Servers::start(&plan, &status, stores.lake.as_ref()).await?;
         observe(&own, &status, stores.lake.as_ref());
-        if let Some(endpoint) = &settings.prometheus {
+        for endpoint in &plan.telemetry.prometheus {
             servers.prometheus(endpoint, &own).await?;
         }
         let mut offers = Offers::default();
@@ -202,7 +201,10 @@ impl App {
 
 fn observe(own: &Telemetry, status: &Status, lake: Option<&Arc<Lake>>) {
     let status = status.clone();
-    let lake = lake.cloned().map(|lake| -> Arc<dyn Fn() -> LakeStats + Send + Sync> { Arc::new(move || lake.stats()) });
+    // Instruments live as long as the process: holding the lake, they would keep it from closing.
+    let lake = lake.map(Arc::downgrade).map(|lake| -> Arc<dyn Fn() -> LakeStats + Send + Sync> {
+        Arc::new(move || lake.upgrade().map(|lake| lake.stats()).unwrap_or_default())
+    });
     own.observe(telemetry::Sources { status: Arc::new(move || status.snapshot()), lake });
 }
 

@@ -11,6 +11,8 @@ use super::section::Section;
 pub struct Telemetry {
     pub log_level: LogLevel,
     pub log_encoding: Encoding,
+    /// False: no metrics about the process itself are made (`level: none`).
+    pub metrics: bool,
     /// Where Prometheus reads the metrics, `host:port`; empty for nowhere.
     pub prometheus: Vec<String>,
     /// Where metrics are pushed to, and how often.
@@ -36,15 +38,10 @@ pub enum Encoding {
     Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtlpProtocol {
-    Grpc,
-    HttpProtobuf,
-}
-
+/// An OTLP/gRPC destination.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OtlpTarget {
-    pub protocol: OtlpProtocol,
+    /// A URL: `http://` is in the clear.
     pub endpoint: String,
     pub headers: BTreeMap<String, Secret>,
 }
@@ -54,6 +51,7 @@ impl Default for Telemetry {
         Telemetry {
             log_level: LogLevel::Info,
             log_encoding: Encoding::Console,
+            metrics: true,
             prometheus: vec!["localhost:8888".to_owned()],
             metric_exports: Vec::new(),
             trace_exports: Vec::new(),
@@ -97,7 +95,7 @@ impl Telemetry {
 
     fn read_metrics(&mut self, mut metrics: Section) {
         let levels = ["none", "basic", "normal", "detailed"].map(|level| (level, level != "none"));
-        let enabled = metrics.choice("level", &levels).unwrap_or(true);
+        self.metrics = metrics.choice("level", &levels).unwrap_or(true);
         metrics.accepted("views", "every metric is kept as it is");
         if let Some(address) = metrics.get::<String>("address") {
             self.prometheus = vec![address];
@@ -121,7 +119,7 @@ impl Telemetry {
                 }
             }
         }
-        if !enabled {
+        if !self.metrics {
             self.prometheus.clear();
             self.metric_exports.clear();
         }
@@ -164,14 +162,23 @@ fn prometheus_address(mut prometheus: Section) -> String {
 fn target_of(section: &mut Section) -> Option<OtlpTarget> {
     let mut exporter = section.section("exporter")?;
     let mut otlp = exporter.section("otlp")?;
-    let protocols = [("grpc", OtlpProtocol::Grpc), ("http/protobuf", OtlpProtocol::HttpProtobuf)];
-    let protocol = otlp.choice("protocol", &protocols).unwrap_or(OtlpProtocol::HttpProtobuf);
-    for key in ["insecure", "compression", "timeout", "temporality_preference", "default_histogram_aggregation"] {
+    let protocol = otlp.or("protocol", "grpc".to_owned());
+    if protocol != "grpc" {
+        let what = format!("telemetry about the process itself is not sent as {protocol}");
+        otlp.mistake("protocol", what, "write grpc, and the destination's gRPC endpoint (port 4317 mostly)");
+    }
+    let insecure = otlp.or("insecure", false);
+    for key in ["compression", "timeout", "temporality_preference", "default_histogram_aggregation"] {
         otlp.accepted(key, "the SDK's defaults are used");
     }
     let headers = headers(&mut otlp);
     let endpoint = otlp.required::<String>("endpoint")?;
-    Some(OtlpTarget { protocol, endpoint, headers })
+    let endpoint = match (endpoint.contains("://"), insecure) {
+        (true, _) => endpoint,
+        (false, true) => format!("http://{endpoint}"),
+        (false, false) => format!("https://{endpoint}"),
+    };
+    Some(OtlpTarget { endpoint, headers })
 }
 
 /// A mapping, or the newer list of `{ name, value }`.

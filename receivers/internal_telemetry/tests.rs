@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::*;
 
@@ -55,7 +56,7 @@ async fn sends_every_interval_also_after_a_refusal_and_stops() {
     let started = tokio::time::Instant::now();
     let running = tokio::spawn(receiver.run(outlet, shutdown.clone()));
     for n in 1..=2 {
-        let batch = batches.recv().await.unwrap();
+        let batch = timeout(Duration::from_secs(60), batches.recv()).await.unwrap().unwrap();
         assert_eq!((batch.signal(), batch.items()), (Signal::Metrics, 1));
         assert_eq!(started.elapsed().as_secs(), 10 * n);
     }

@@ -9,10 +9,9 @@
 //! No feedback: the number of series depends on the configuration, never on traffic; and spans are made only by the
 //! code of this project, never by the exporter that ships them, one set for a batch whatever is in it.
 
-mod configured;
 mod instruments;
+mod otlp;
 mod prometheus;
-mod settings;
 mod traces;
 
 use std::sync::{Arc, Weak};
@@ -20,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use catchment_dashboard::{HttpServer, Limits};
+use catchment_pipeline::config;
 use catchment_receivers::internal_telemetry::OwnMetrics;
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -35,7 +35,6 @@ use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
 pub use instruments::Sources;
-pub use settings::Settings;
 pub use traces::layer;
 
 /// Everything that collects and ships own telemetry. Started before anything that has instruments of its own.
@@ -48,21 +47,21 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Connects lazily: a destination that is down does not stop the start. Call it inside the async runtime.
-    pub fn start(settings: &Settings) -> anyhow::Result<Telemetry> {
+    pub fn start(settings: &config::Telemetry) -> anyhow::Result<Telemetry> {
         let resource = resource(settings);
         let reader = Reader(Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build()));
         let mut meters = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader.clone());
-        for push in &settings.push {
-            let exporter = push.exporter.connect_metrics().context("service.telemetry.metrics.readers")?;
-            meters = meters.with_reader(PeriodicReader::builder(exporter).with_interval(push.interval).build());
+        for (interval, target) in &settings.metric_exports {
+            let exporter = otlp::metrics(target).context("service::telemetry::metrics::readers")?;
+            meters = meters.with_reader(PeriodicReader::builder(exporter).with_interval(*interval).build());
         }
         let meters = meters.build();
         if settings.metrics {
             opentelemetry::global::set_meter_provider(meters.clone());
         }
-        let tracer = match &settings.traces {
-            Some(traces) => Some(traces::provider(traces, resource).context("service.telemetry.traces")?),
-            None => None,
+        let tracer = match settings.trace_exports.as_slice() {
+            [] => None,
+            targets => Some(traces::provider(targets, resource).context("service::telemetry::traces")?),
         };
         Ok(Telemetry { meters, reader, tracer, metrics: settings.metrics })
     }
@@ -108,7 +107,7 @@ impl Telemetry {
     }
 }
 
-fn resource(settings: &Settings) -> Resource {
+fn resource(settings: &config::Telemetry) -> Resource {
     let instance = uuid::Uuid::new_v4().to_string();
     let mut attributes = vec![
         KeyValue::new("service.name", "catchment"),
@@ -117,9 +116,7 @@ fn resource(settings: &Settings) -> Resource {
     ];
     for (key, value) in &settings.resource {
         attributes.retain(|kept| kept.key.as_str() != key);
-        if !value.is_empty() {
-            attributes.push(KeyValue::new(key.clone(), value.clone()));
-        }
+        attributes.extend(value.as_ref().map(|value| KeyValue::new(key.clone(), value.clone())));
     }
     Resource::builder_empty().with_attributes(attributes).build()
 }

@@ -2,17 +2,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use catchment_pipeline::component::{Admission, MemoryGauge};
-use catchment_pipeline::config::Section;
 use catchment_pipeline::engine::Status;
 use catchment_pipeline::engine::status::{Receiver, Snapshot, State};
 use catchment_storage::{LakeStats, TableStats};
 use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value};
 
 use super::*;
-
-fn off() -> Settings {
-    Settings { prometheus: None, ..Settings::default() }
-}
 
 fn snapshot(accepted: u64) -> Snapshot {
     let status = Status::new(Arc::new(MemoryGauge::default()), Arc::new(Admission::new(1 << 20)));
@@ -32,7 +27,7 @@ fn snapshot(accepted: u64) -> Snapshot {
 
 /// A telemetry whose receiver has accepted what the counter says.
 fn watched() -> (Telemetry, Arc<AtomicU64>) {
-    let telemetry = Telemetry::start(&off()).unwrap();
+    let telemetry = Telemetry::start(&config::Telemetry::default()).unwrap();
     let accepted = Arc::new(AtomicU64::new(7));
     let seen = accepted.clone();
     let table = TableStats { name: "metrics", hot_rows: 5, file_bytes: 1 << 40, ..TableStats::default() };
@@ -140,56 +135,14 @@ async fn own_metrics_are_otlp_that_a_receiver_sends_on() {
 }
 
 #[tokio::test]
-async fn level_none_turns_own_metrics_off() {
-    let mut section = Section::parse("metrics: { level: none }");
-    let settings = Settings::plan(&mut section);
-    assert_eq!(section.mistakes(), Vec::<String>::new());
-    assert_eq!(settings.prometheus, None);
-    assert!(Telemetry::start(&settings).unwrap().own_metrics().is_none());
+async fn without_metrics_there_is_nothing_to_collect() {
+    let off = config::Telemetry { metrics: false, ..config::Telemetry::default() };
+    assert!(Telemetry::start(&off).unwrap().own_metrics().is_none());
 }
 
-#[test]
-fn the_collectors_telemetry_section_is_read() {
-    let mut section = Section::parse(
-        "
-resource: { deployment.environment.name: test }
-metrics:
-  level: detailed
-  readers:
-    - pull: { exporter: { prometheus: { host: 0.0.0.0, port: 9999, without_scope_info: true } } }
-    - periodic: { interval: 30000, exporter: { otlp: { protocol: grpc, endpoint: 'http://collector:4317' } } }
-traces:
-  propagators: [tracecontext]
-  processors:
-    - batch: { schedule_delay: 1000, exporter: { otlp: { endpoint: 'collector:4317', insecure: true, headers: { k: v } } } }
-",
-    );
-    let settings = Settings::plan(&mut section);
-    assert_eq!(section.mistakes(), Vec::<String>::new());
-    assert_eq!(settings.prometheus.as_deref(), Some("0.0.0.0:9999"));
-    assert_eq!(settings.push[0].interval, Duration::from_secs(30));
-    let traces = settings.traces.unwrap();
-    assert_eq!(traces.schedule_delay, Duration::from_secs(1));
-    assert_eq!(traces.exporters[0].endpoint, "http://collector:4317");
-    assert_eq!(settings.resource["deployment.environment.name"], "test");
-}
-
-#[test]
-fn mistakes_are_named_with_their_mend() {
-    let check = |yaml: &str, expect: &str| {
-        let mut section = Section::parse(yaml);
-        Settings::plan(&mut section);
-        let mistakes = section.mistakes().join("\n");
-        assert!(mistakes.contains(expect), "{yaml}: {mistakes}");
-    };
-    check("metrics: { level: some }", "level");
-    check("metrics: { readers: [ {} ] }", "`pull` or `periodic`");
-    check("metrics: { readers: [ { pull: { exporter: {} } } ] }", "prometheus: {}");
-    check("traces: { processors: [ { batch: {} } ] }", "exporter");
-    check("traces: { processors: [ { batch: { exporter: { otlp: { protocol: http/protobuf } } } } ] }", "grpc");
-    check("traces: { propagators: [b3] }", "b3");
-    let mut section = Section::parse("{}");
-    let settings = Settings::plan(&mut section);
-    assert_eq!(settings.prometheus.as_deref(), Some("localhost:8888"));
-    assert!(settings.metrics && settings.traces.is_none());
+#[tokio::test]
+async fn a_destination_that_is_down_does_not_stop_the_start() {
+    let target = config::OtlpTarget { endpoint: "http://127.0.0.1:1".into(), headers: Default::default() };
+    let settings = config::Telemetry { trace_exports: vec![target], ..config::Telemetry::default() };
+    assert!(Telemetry::start(&settings).unwrap().tracer().is_some());
 }

@@ -1,21 +1,20 @@
 //! Own spans, when `service.telemetry.traces` names somewhere to send them.
 
+use catchment_pipeline::config::OtlpTarget;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::settings::Traces;
+use super::otlp;
 
-pub fn provider(settings: &Traces, resource: Resource) -> anyhow::Result<SdkTracerProvider> {
+pub fn provider(targets: &[OtlpTarget], resource: Resource) -> anyhow::Result<SdkTracerProvider> {
     let mut provider = SdkTracerProvider::builder().with_resource(resource);
-    for exporter in &settings.exporters {
-        let config = BatchConfigBuilder::default().with_scheduled_delay(settings.schedule_delay).build();
-        let spans = BatchSpanProcessor::builder(exporter.connect_spans()?).with_batch_config(config).build();
-        provider = provider.with_span_processor(spans);
+    for target in targets {
+        provider = provider.with_batch_exporter(otlp::spans(target)?);
     }
     Ok(provider.build())
 }

@@ -11,7 +11,7 @@ use crate::component::{
     Context, Exporter, ExporterPlan, ExporterSettings, ExporterSpec, ExtensionPlan, ExtensionSpec, Grouping,
     ProcessorPlan, ProcessorSpec, Receiver, ReceiverPlan, ReceiverSpec, Spec, Stability, Stage,
 };
-use crate::config::{Encoding, LogLevel, OtlpProtocol, Plan, Registry, Secret, Section, plan};
+use crate::config::{Encoding, LogLevel, Plan, Registry, Secret, Section, plan};
 
 struct Fake(ExporterSettings);
 
@@ -168,7 +168,7 @@ service:
       - periodic: { interval: 5000, exporter: { otlp: { protocol: grpc, endpoint: 'http://y:4317' } } }
     traces:
       processors:
-      - batch: { exporter: { otlp: { protocol: http/protobuf, endpoint: 'http://z' } } }
+      - batch: { exporter: { otlp: { protocol: grpc, endpoint: 'z:4317', insecure: true } } }
   pipelines:
     metrics/host: { receivers: [otlp, hostmetrics/slow], processors: [batch], exporters: [otlphttp] }
     traces: { receivers: [otlp], exporters: [otlphttp] }
@@ -199,8 +199,7 @@ fn a_good_configuration_is_planned() {
     assert_eq!((telemetry.log_level, telemetry.log_encoding), (LogLevel::Warn, Encoding::Json));
     assert_eq!(telemetry.prometheus, ["0.0.0.0:9"]);
     assert_eq!(telemetry.metric_exports[0].0, Duration::from_secs(5));
-    assert_eq!(telemetry.metric_exports[0].1.protocol, OtlpProtocol::Grpc);
-    assert_eq!(telemetry.trace_exports[0].endpoint, "http://z");
+    assert_eq!(telemetry.trace_exports[0].endpoint, "http://z:4317");
     assert_eq!(telemetry.resource["service.name"].as_deref(), Some("me"));
     assert_eq!(telemetry.resource["service.instance.id"], None);
 }
