@@ -156,15 +156,14 @@ fn the_deepest_allowed_statements_run() {
     assert_eq!(ask(&lake, "SELECT 1"), ["1"]);
 }
 
-/// Streams: no side of a join that is kept in memory is large.
-const FOREVER: &str = "SELECT count(*) FROM metrics a CROSS JOIN (metrics b CROSS JOIN (metrics c CROSS JOIN (metrics d \
-                       CROSS JOIN (metrics e CROSS JOIN metrics f)))) \
-                       WHERE a.value + b.value + c.value + d.value + e.value + f.value > 1e9";
+/// Streams for hours over 1,910 rows; whichever side of a join is kept in memory, it is small.
+const FOREVER: &str = "SELECT count(*) FROM metrics a CROSS JOIN (metrics b CROSS JOIN metrics c) \
+                       WHERE a.value + b.value + c.value > 1e9";
 
 #[test]
 fn limits_of_rows_time_and_memory() {
     let (_folder, lake) = small();
-    for at in 2..=100 {
+    for at in 2..=20 {
         append(&lake, cpu(100, DAY), at);
     }
     let limits = QueryLimits { max_rows: 100, ..QueryLimits::default() };
