@@ -348,6 +348,7 @@ impl Shared {
         }
         let (position, chunks) = lock(&self.state).start_flush();
         if chunks.iter().any(|chunks| !chunks.is_empty()) {
+            let _span = tracing::debug_span!("flush", position).entered();
             let journal = self.stage(position, &chunks)?;
             self.step(Step::Staged)?;
             journal.write(&self.path)?;

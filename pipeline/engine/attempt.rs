@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::backoff::Backoff;
 use super::grouping::Piece;
@@ -98,7 +99,10 @@ impl Attempts {
 
     /// `None`: told to abort.
     async fn attempt(&self, piece: &Piece) -> Option<Result<(), ExportError>> {
-        let export = AssertUnwindSafe(self.exporter.export(&piece.batch, piece.last)).catch_unwind();
+        let (signal, items) = (piece.batch.signal().name(), piece.batch.items());
+        let span = tracing::debug_span!("export", otel.kind = "producer", component.id = %self.id, signal, items);
+        let export = self.exporter.export(&piece.batch, piece.last).instrument(span);
+        let export = AssertUnwindSafe(export).catch_unwind();
         let timeout = self.settings.timeout;
         let timed =
             async { if timeout.is_zero() { Ok(export.await) } else { tokio::time::timeout(timeout, export).await } };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use tracing::Instrument as _;
 
 use super::meters::lock;
 use super::registry::{ProcessorMeters, ReceiverMeters};
@@ -131,7 +132,7 @@ impl Intake {
             route.entries(&batch)?
         };
         if !entries.is_empty() {
-            self.log.append_all(entries).await?;
+            self.log.append_all(entries).instrument(tracing::debug_span!("append")).await?;
         }
         Ok(())
     }
@@ -144,7 +145,9 @@ impl Accept for Intake {
         if items == 0 {
             return Ok(());
         }
-        match self.take(batch).await {
+        let signal = batch.signal().name();
+        let span = tracing::debug_span!("receive", otel.kind = "consumer", component.id = %self.id, signal, items);
+        match self.take(batch).instrument(span).await {
             Ok(()) => {
                 self.meters.accepted.add(items);
                 Ok(())
