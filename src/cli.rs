@@ -83,7 +83,7 @@ pub struct Query {
     /// The lake folder to read, whether or not an instance runs
     #[arg(long)]
     pub lake: Option<PathBuf>,
-    /// For example: SELECT ts, cpu, value FROM "system.cpu.utilization" ORDER BY ts DESC LIMIT 10
+    /// For example: SELECT ts, state, value FROM "system.cpu.utilization" ORDER BY ts DESC LIMIT 10
     pub sql: String,
 }
 

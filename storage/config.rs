@@ -5,16 +5,16 @@
 //!   lake:
 //!     path: ./data
 //!     flush_interval: 60s            # how long rows stay in memory only (the log has them on disk)
-//!     flush_size: 67108864           # bytes of hot rows that start a flush early
+//!     flush_size: 64MiB              # of hot rows that start a flush early
 //!     promoted: { team: string }     # resource attributes that become typed columns, besides the default ones
-//!     log: { path: ./data/log, max_size: 1073741824, memory: false }
+//!     log: { path: ./data/log, max_size: 1GiB, memory: false }
 //! ```
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use catchment_pipeline::config::Section;
+use catchment_pipeline::config::{ByteSize, Section};
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl LakePlan {
             let mend = format!("at least {SHORTEST_INTERVAL:?}; rows are visible to SQL before they are flushed");
             section.mistake("flush_interval", "too short: each flush writes files", mend);
         }
-        let flush_size = section.or("flush_size", DEFAULT_SIZE);
+        let flush_size = section.or("flush_size", ByteSize(DEFAULT_SIZE)).0;
         if flush_size < SMALLEST_SIZE {
             section.mistake(
                 "flush_size",
@@ -81,7 +81,7 @@ impl LogPlan {
         let mut plan = LogPlan { path: lake.join("log"), max_size: DEFAULT_LOG_SIZE, memory: false };
         if let Some(mut section) = section {
             plan.path = section.get::<String>("path").map_or(plan.path, PathBuf::from);
-            plan.max_size = section.or("max_size", plan.max_size);
+            plan.max_size = section.or("max_size", ByteSize(plan.max_size)).0;
             plan.memory = section.or("memory", plan.memory);
         }
         plan
@@ -103,7 +103,7 @@ mod tests {
         let plan = LakePlan::read(&mut Section::parse("path: /lake"));
         assert_eq!(plan.flush_interval, Duration::from_secs(60));
         assert_eq!(plan.log, LogPlan { path: "/lake/log".into(), max_size: 1 << 30, memory: false });
-        let yaml = "{path: d, flush_interval: 5s, flush_size: 2000000, promoted: {team: string}, log: {path: l, max_size: 5, memory: true}}";
+        let yaml = "{path: d, flush_interval: 5s, flush_size: 2MB, promoted: {team: string}, log: {path: l, max_size: 5, memory: true}}";
         let plan = LakePlan::read(&mut Section::parse(yaml));
         assert_eq!(plan.log, LogPlan { path: "l".into(), max_size: 5, memory: true });
         assert_eq!((plan.flush_interval, plan.flush_size), (Duration::from_secs(5), 2_000_000));
