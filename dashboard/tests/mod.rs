@@ -14,7 +14,7 @@ use catchment_storage::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableSt
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::*;
 
@@ -197,6 +197,8 @@ fn settings() -> Settings {
 }
 
 async fn start(settings: Settings, lake: Option<Arc<Fake>>, snapshot: Snapshot) -> Running {
+    // The client wants one, also where nothing is encrypted; another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let lake = lake.map(|lake| lake as Arc<dyn Data>);
     let sources = Sources { status: Arc::new(move || snapshot.clone()), lake };
     let dashboard = Dashboard::bind(settings, sources).await.unwrap();
