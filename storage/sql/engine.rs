@@ -76,7 +76,7 @@ impl Engine {
             running: self.running.clone(),
         };
         let runtime = self.runtime.as_ref().ok_or_else(stopped)?;
-        runtime.spawn(run.to_the_end(planned, rows));
+        runtime.spawn(run.carry_out(planned, rows));
         let schema = schema.await.map_err(|_| stopped())??;
         Ok(Query { schema, rows: received })
     }
@@ -101,7 +101,7 @@ struct Run {
 
 impl Run {
     /// Whatever happens, the asker hears of it: a lost task would look like the end of the rows.
-    async fn to_the_end(self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>, rows: mpsc::Sender<Rows>) {
+    async fn carry_out(self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>, rows: mpsc::Sender<Rows>) {
         let mut planned = Some(planned);
         let deadline = Instant::now() + self.limits.deadline;
         let work = AssertUnwindSafe(self.run(&mut planned, &rows)).catch_unwind();
