@@ -254,11 +254,13 @@ impl Material {
     }
 }
 
+type Make<T> = Box<dyn Fn(&Material) -> anyhow::Result<T> + Send + Sync>;
+
 /// A configuration that follows its files.
 pub struct Reloading<T> {
     interval: Option<Duration>,
     load: Box<dyn Fn() -> anyhow::Result<Material> + Send + Sync>,
-    make: Box<dyn Fn(&Material) -> anyhow::Result<T> + Send + Sync>,
+    make: Make<T>,
     state: Mutex<State<T>>,
 }
 
