@@ -13,7 +13,7 @@ use harness::{Catchment, client, lake_config, load};
 
 const KILLS: usize = 20;
 const SENDERS: usize = 4;
-const POINTS: usize = 500;
+const POINTS: usize = 200;
 
 /// Sends requests one after another until one is not answered, noting each acknowledged one.
 async fn send_until_it_dies(url: String, next: Arc<AtomicI64>, ledger: Arc<Mutex<BTreeSet<i64>>>) {

@@ -37,7 +37,7 @@ async fn check_signals(catchment: &Catchment, service: &str, protocol: &str) {
     expect(
         "counter",
         format!(
-            "SELECT attributes->>'http.route', value_int, unit, is_monotonic, aggregation_temporality FROM metrics
+            "SELECT attributes->>'http.route', CAST(value AS BIGINT), unit, is_monotonic, aggregation_temporality FROM metrics
                  WHERE metric_name = 'shop.orders' AND {of} ORDER BY 1"
         ),
         json!([

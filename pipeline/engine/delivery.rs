@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -34,12 +34,19 @@ pub(super) struct Delivery {
     bytes_under_way: usize,
     /// A piece was left in the log: nothing after it may be handed over.
     left: bool,
+    /// Told once everything up to this position, the log's head at the start, has been exported.
+    catching_up: Option<(Position, oneshot::Sender<()>)>,
 }
 
 impl Delivery {
     /// An exporter that makes data durable later is given each record by itself: a group cut short by a crash
     /// could not be told from a whole one.
-    pub fn new(attempts: Attempts, cursor: Cursor, groupings: BTreeMap<String, Grouping>) -> Delivery {
+    pub fn new(
+        attempts: Attempts,
+        cursor: Cursor,
+        groupings: BTreeMap<String, Grouping>,
+        catching_up: (Position, oneshot::Sender<()>),
+    ) -> Delivery {
         let durable = attempts.exporter.durable();
         Delivery {
             groupings: if durable.is_some() { BTreeMap::new() } else { groupings },
@@ -51,6 +58,7 @@ impl Delivery {
             under_way: JoinSet::new(),
             bytes_under_way: 0,
             left: false,
+            catching_up: Some(catching_up),
         }
     }
 
@@ -68,6 +76,7 @@ impl Delivery {
             if self.under_way.is_empty() && self.at_end(now) {
                 break;
             }
+            self.note_caught_up();
             let reading = now <= Pace::Drain && !self.left && !self.grouper.has_ready();
             let due = self.grouper.due().filter(|_| reading);
             tokio::select! {
@@ -80,6 +89,14 @@ impl Delivery {
             }
         }
         self.close().await
+    }
+
+    fn note_caught_up(&mut self) {
+        let idle = || self.under_way.is_empty() && self.grouper.is_empty() && self.cursor.is_drained();
+        if let Some((head, tell)) = self.catching_up.take_if(|(head, _)| self.progress.floor() >= *head || idle()) {
+            tracing::debug!(exporter = %self.attempts.id, head, "caught up with what the log held at the start");
+            let _ = tell.send(());
+        }
     }
 
     fn at_end(&self, pace: Pace) -> bool {

@@ -93,6 +93,10 @@ impl Engine {
             ended,
         };
         engine.apply(plan).await?;
+        // Receivers take data meanwhile; ready means that SQL sees all that was acknowledged before the start.
+        for caught_up in engine.graph.exporters.values_mut().filter_map(|exporter| exporter.caught_up.take()) {
+            let _ = caught_up.await;
+        }
         engine.status.set_ready(true);
         Ok(engine)
     }

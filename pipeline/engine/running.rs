@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -136,6 +136,8 @@ pub(super) struct RunningExporter {
     pub meters: Arc<ExporterMeters>,
     pace: watch::Sender<Pace>,
     task: JoinHandle<()>,
+    /// For an exporter that rebuilds from the log: comes once it holds what the log held when it started.
+    pub caught_up: Option<oneshot::Receiver<()>>,
 }
 
 impl RunningExporter {
@@ -164,7 +166,9 @@ impl RunningExporter {
             durable_log: starter.durable_log,
             seed: u64::from(std::process::id()) << 32,
         };
-        let delivery = Delivery::new(attempts, cursor, wiring.groupings.clone());
+        let rebuilds = attempts.exporter.durable().is_some();
+        let (tell, caught_up) = oneshot::channel();
+        let delivery = Delivery::new(attempts, cursor, wiring.groupings.clone(), (starter.log.head(), tell));
         meters.state.set(State::Running);
         let (id, ended, own) = (id.clone(), starter.ended.clone(), meters.clone());
         let task = tokio::spawn(async move {
@@ -181,7 +185,8 @@ impl RunningExporter {
             own.failure.set(&why);
             let _ = ended.send(format!("exporter `{id}`: {why}"));
         });
-        Ok(RunningExporter { wiring: wiring.clone(), meters, pace, task })
+        let caught_up = Some(caught_up).filter(|_| rebuilds);
+        Ok(RunningExporter { wiring: wiring.clone(), meters, pace, task, caught_up })
     }
 
     pub fn set_pace(&self, pace: Pace) {

@@ -1,7 +1,7 @@
 //! `include` and `exclude`: which rows are meant. Every property given must hold; of a property's list, one item.
 //! Dictionary columns are matched once per distinct value.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use catchment_pipeline::batch::Table;
 use catchment_pipeline::batch::attributes::{self, Value};

@@ -8,7 +8,7 @@ mod matching;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arrow::array::{Array, BooleanArray, UInt64Array};
+use arrow::array::{BooleanArray, UInt64Array};
 use arrow::compute::{concat_batches, filter_record_batch, not, take_record_batch};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;

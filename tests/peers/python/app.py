@@ -78,7 +78,6 @@ for i in range(n):
             if i % 10 == 0:
                 child.set_status(Status(StatusCode.ERROR, "declined"))
 
+# Each flushes what it holds; the meters collect once.
 for provider in (meters, tracers, loggers):
-    if not provider.force_flush():
-        sys.exit(f"flush failed: {provider}")
     provider.shutdown()
