@@ -38,7 +38,8 @@ async fn send_until_it_dies(url: String, next: Arc<AtomicI64>, ledger: Arc<Mutex
 async fn kill_nine_loses_and_doubles_nothing() {
     let dir = tempfile::tempdir().unwrap();
     // Flushes come often, so that kills also fall between a file's write, its commit and the cursor's move.
-    let config = lake_config(dir.path(), "").replace("lake: { path:", "lake: { flush_interval: 1s, flush_size: 1048576, path:");
+    let config =
+        lake_config(dir.path(), "").replace("lake: { path:", "lake: { flush_interval: 1s, flush_size: 1048576, path:");
     let next = Arc::new(AtomicI64::new(1));
     let ledger = Arc::new(Mutex::new(BTreeSet::new()));
 

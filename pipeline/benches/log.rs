@@ -82,10 +82,9 @@ async fn replay(folder: &Path, payload: &Bytes) {
             pipelines: pipelines.clone(),
             batch: Batch::from_otlp(Signal::Metrics, payload.clone()).unwrap(),
         };
-        futures::future::join_all((0..100).map(|_| log.append(entry())))
-            .await
-            .into_iter()
-            .for_each(|at| drop(at.unwrap()));
+        futures::future::join_all((0..100).map(|_| log.append(entry()))).await.into_iter().for_each(|at| {
+            at.unwrap();
+        });
     }
     log.close().await.unwrap();
     drop(log);

@@ -84,7 +84,11 @@ fn metrics(request: usize) -> Vec<u8> {
             name: format!("http.server.metric.{i}"),
             description: "Something that HTTP servers measure".into(),
             unit: "s".into(),
-            data: Some(if i % 2 == 0 { Data::Sum(sum) } else { Data::Gauge(Gauge { data_points: sum.data_points }) }),
+            data: Some(if i.is_multiple_of(2) {
+                Data::Sum(sum)
+            } else {
+                Data::Gauge(Gauge { data_points: sum.data_points })
+            }),
             ..Default::default()
         }
     };
@@ -101,8 +105,8 @@ fn logs(request: usize) -> Vec<u8> {
         LogRecord {
             time_unix_nano: NOW + i as u64 * 1_000_000,
             observed_time_unix_nano: NOW + i as u64 * 1_000_000 + 12_345,
-            severity_number: if random % 10 == 0 { 17 } else { 9 },
-            severity_text: if random % 10 == 0 { "ERROR" } else { "INFO" }.into(),
+            severity_number: if random.is_multiple_of(10) { 17 } else { 9 },
+            severity_text: if random.is_multiple_of(10) { "ERROR" } else { "INFO" }.into(),
             body: attribute(
                 "",
                 Value::StringValue(format!(
@@ -137,7 +141,7 @@ fn logs(request: usize) -> Vec<u8> {
 fn spans(request: usize) -> Vec<u8> {
     let span = |i: usize| {
         let random = random(request * ITEMS + i);
-        let order = if i % 2 == 0 { random % 100 } else { random };
+        let order = if i.is_multiple_of(2) { random % 100 } else { random };
         Span {
             trace_id: [random.to_le_bytes(), random.to_be_bytes()].concat(),
             span_id: random.to_le_bytes().into(),
@@ -157,7 +161,7 @@ fn spans(request: usize) -> Vec<u8> {
                 text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101"),
                 text("network.protocol.version", "2"),
             ],
-            events: (i % 10 == 0)
+            events: (i.is_multiple_of(10))
                 .then(|| span::Event {
                     time_unix_nano: NOW,
                     name: "cache miss".into(),

@@ -71,7 +71,7 @@ async fn refusals() {
     let running = start("protocols: { grpc: { endpoint: 'localhost:0', max_recv_msg_size_mib: 1 } }").await;
     let mut client = client(&running).await;
     let too_large = export(&mut client, logs(&"x".repeat(2 << 20))).await.unwrap_err();
-    assert_eq!((too_large.code(), too_large.details().len() > 0), (Code::ResourceExhausted, true));
+    assert_eq!((too_large.code(), !too_large.details().is_empty()), (Code::ResourceExhausted, true));
     assert!(too_large.message().contains("larger than"), "{too_large}");
     assert_eq!(retry_delay(&too_large), None, "not to be sent again");
     // A bomb: 2 KiB that become 2 MiB.
