@@ -57,7 +57,7 @@ impl HttpServer {
         self.address
     }
 
-    /// Until `shutdown`, and then until what is under way is answered, or [`DRAIN`] is over.
+    /// Until `shutdown`, and then until what is under way is answered, or `DRAIN` is over.
     pub async fn run(self, router: Router, limits: Limits, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
         let connections = TaskTracker::new();

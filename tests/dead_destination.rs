@@ -58,16 +58,16 @@ service:
     assert!(late < early + FLAT, "resident memory grew from {early} to {late} bytes while the destination was away");
 
     let sink = Sink::start(destination).await;
+    let mut arrived: Vec<i64> = Vec::new();
     tokio::time::timeout(Duration::from_secs(300), async {
-        let mut seen = 0;
-        while seen < REQUESTS as usize {
+        while arrived.len() < REQUESTS as usize {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            seen = sink.taken.lock().unwrap().iter().map(|(_, body)| load::seqs(body).len()).sum();
+            let bodies = std::mem::take(&mut *sink.taken.lock().unwrap());
+            arrived.extend(bodies.iter().flat_map(|(_, body)| load::seqs(body)));
         }
     })
     .await
     .expect("everything arrives");
-    let arrived: Vec<i64> = sink.taken.lock().unwrap().iter().flat_map(|(_, body)| load::seqs(body)).collect();
     assert_eq!(arrived, (0..REQUESTS).collect::<Vec<_>>());
     assert!(catchment.resident() < early + 2 * FLAT, "memory after the catch-up: {}", catchment.resident());
     assert!(catchment.logged().iter().all(|entry| entry["level"] != "ERROR"), "an ERROR means data was lost");

@@ -1,7 +1,7 @@
 //! Runs the graph: receivers -> processors -> log -> cursors -> exporters. Names no component.
 //!
 //! A batch is one `Batch` from the receiver to the log; the sender is answered when the log has it. From there each
-//! exporter goes at its own pace ([`delivery`]): a slow or dead one holds at most 32 MiB, and nobody else up.
+//! exporter goes at its own pace (`delivery`): a slow or dead one holds at most 32 MiB, and nobody else up.
 //! An exporter in several of the pipelines that a batch goes through untouched is given the batch once.
 
 mod attempt;

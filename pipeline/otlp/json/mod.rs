@@ -1,6 +1,6 @@
 //! OTLP/JSON <-> OTLP protobuf, transcoded straight from text to bytes and back: no object per row.
 //!
-//! One table of messages ([`schema`]) drives both directions. The rules are OTLP's: `lowerCamelCase` keys
+//! One table of messages (`schema`) drives both directions. The rules are OTLP's: `lowerCamelCase` keys
 //! (snake_case is understood too, as the Collector does), trace and span ids in hex, other bytes in base64, 64-bit
 //! integers as strings (numbers are understood), enumerations as numbers (names are understood), unknown
 //! keys ignored, `null` meaning absent.
