@@ -83,8 +83,8 @@ async fn check_signals(catchment: &Catchment, service: &str, protocol: &str) {
     expect(
         "each child has its parent, each log its span",
         format!("SELECT (SELECT count(*) FROM spans c JOIN spans p ON c.parent_span_id = p.span_id AND c.trace_id = p.trace_id
-                         WHERE c.name = 'pay' AND c.{of_c}),
-                        (SELECT count(*) FROM logs l JOIN spans p ON l.span_id = p.span_id WHERE p.name = 'checkout' AND l.{of_c})",
+                         WHERE c.name = 'pay' AND c.{of_c}) AS children,
+                        (SELECT count(*) FROM logs l JOIN spans p ON l.span_id = p.span_id WHERE p.name = 'checkout' AND l.{of_c}) AS logs",
             of_c = format!("service_name = '{service}' AND p.resource_attributes->>'transport' = '{protocol}'")),
         json!([[N, N]]),
     )
