@@ -20,7 +20,7 @@ pub(crate) enum Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Compress {
     pub(crate) with: Compression,
-    /// `None`: the quickest that is worth while. gzip at 1 costs a third of gzip at 6 and gives up about a tenth.
+    /// `None`: the quickest that is worth while.
     pub(crate) level: Option<i32>,
 }
 
