@@ -1,0 +1,5 @@
+import { EmptyState } from '../../ui';
+
+export default function Logs() {
+  return <EmptyState title="Logs is not built yet" />;
+}

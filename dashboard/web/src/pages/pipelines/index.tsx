@@ -1,0 +1,5 @@
+import { EmptyState } from '../../ui';
+
+export default function Pipelines() {
+  return <EmptyState title="Pipelines is not built yet" />;
+}
