@@ -1,44 +1,227 @@
-// A result as a table.
+// A result as a table: sorted by a click on a head, with as many rows in the document as fit the screen.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { textOf, type Value } from '../live/cells';
+import type { Frame } from '../live/frame';
+import { formatTime } from '../time/format';
+import { zoneSignal } from '../time/zone';
+import { Link } from '../ui/Link';
+import { significant, unitFormat } from './format';
 
-import { textOf } from '../live/cells';
-import type { ColumnType, Frame } from '../live/frame';
+export interface CellLink {
+  readonly column: string;
+  /** An address of this app, with columns put in: `/traces/{trace_id}`. */
+  readonly to: string;
+}
 
 export interface DataTableProps {
   readonly frame: Frame;
+  /** Says what the table is, to screen readers. */
   readonly caption?: string;
-  readonly unit?: string;
-  readonly percent?: boolean;
-  /** Links of cells: app-internal addresses with `{column}` in them. */
-  readonly links?: readonly { readonly column: string; readonly to: string }[];
+  /** Of the number columns that are called `value` or are the only one. */
+  readonly unit?: string | undefined;
+  readonly percent?: boolean | undefined;
+  /** Of columns by their name; `%` of a column of shares is written `1%`. */
+  readonly units?: Readonly<Record<string, string>> | undefined;
+  readonly links?: readonly CellLink[] | undefined;
+  /** Newest first, for results in order of time. */
+  readonly newestFirst?: boolean;
 }
 
-const right = (type: ColumnType) => type === 'number' || type === 'int64';
+const ROW = 26;
+/** Rows kept ready above and below what is seen. */
+const MARGIN = 12;
+const MOST_CELL = 2_000;
 
-export function DataTable({ frame, caption }: DataTableProps) {
-  const rows = Array.from({ length: Math.min(frame.length, 500) }, (_, row) => row);
+export interface Sort {
+  readonly column: number;
+  readonly descending: boolean;
+}
+
+/** The order in which rows are shown. NULL is last, whichever way. */
+export function rowOrder(frame: Frame, sort: Sort | null, newestFirst: boolean): Uint32Array {
+  const order = Uint32Array.from({ length: frame.length }, (_, row) =>
+    newestFirst && !sort ? frame.length - 1 - row : row,
+  );
+  if (!sort) return order;
+  const { column, descending } = sort;
+  const sign = descending ? -1 : 1;
+  const numbers = frame.numbers(column);
+  if (numbers) {
+    return order.sort((a, b) => {
+      const x = numbers[a] as number;
+      const y = numbers[b] as number;
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y)) || a - b;
+      return sign * (x - y) || a - b;
+    });
+  }
+  const digits = frame.columns[column]?.type === 'int64';
+  const texts = Array.from({ length: frame.length }, (_, row) => {
+    const value = frame.get(column, row);
+    return value === null ? null : textOf(value);
+  });
+  return order.sort((a, b) => {
+    const x = texts[a] ?? null;
+    const y = texts[b] ?? null;
+    if (x === null || y === null) return Number(x === null) - Number(y === null) || a - b;
+    if (digits && x !== y) return sign * (BigInt(x) < BigInt(y) ? -1 : 1);
+    return sign * (x < y ? -1 : x > y ? 1 : 0) || a - b;
+  });
+}
+
+export function linkOf(frame: Frame, row: number, to: string): string {
+  return to.replace(/\{([^{}]+)\}/g, (_, name: string) => {
+    const column = frame.indexOf(name);
+    return column < 0 ? '' : encodeURIComponent(textOf(frame.get(column, row)));
+  });
+}
+
+export function DataTable(props: DataTableProps) {
+  const { frame, caption, unit, percent = false, units, links = [], newestFirst = false } = props;
+  const [sort, setSort] = useState<Sort | null>(null);
+  const [top, setTop] = useState(0);
+  const [height, setHeight] = useState(400);
+  const scroller = useRef<HTMLDivElement>(null);
+  const order = useMemo(() => rowOrder(frame, sort, newestFirst), [frame, sort, newestFirst]);
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const first = Math.max(0, Math.floor(top / ROW) - MARGIN);
+  const last = Math.min(order.length, Math.ceil((top + height) / ROW) + MARGIN);
+  const format = useMemo(
+    () => formatters(frame, { unit, percent, units }, zoneSignal.value),
+    [frame, unit, percent, units, zoneSignal.value],
+  );
+  const onSort = (column: number) =>
+    setSort(
+      sort?.column !== column ? { column, descending: true } : sort.descending ? { column, descending: false } : null,
+    );
   return (
-    <table class="data-table">
-      {caption && <caption class="visually-hidden">{caption}</caption>}
-      <thead>
-        <tr>
-          {frame.columns.map(({ name, type }) => (
-            <th key={name} scope="col" class={right(type) ? 'right' : ''}>
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row}>
+    <div
+      class="data-table"
+      ref={scroller}
+      tabIndex={0}
+      role="group"
+      aria-label={caption ? `${caption}, table` : 'Table'}
+      onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+    >
+      <table aria-rowcount={order.length + 1}>
+        {caption && <caption class="visually-hidden">{caption}</caption>}
+        <thead>
+          <tr aria-rowindex={1}>
             {frame.columns.map(({ name, type }, column) => (
-              <td key={name} class={right(type) ? 'right' : ''}>
-                {textOf(frame.get(column, row))}
-              </td>
+              <th
+                key={column}
+                scope="col"
+                class={isRight(type) ? 'right' : ''}
+                aria-sort={sort?.column === column ? (sort.descending ? 'descending' : 'ascending') : 'none'}
+              >
+                <button type="button" onClick={() => onSort(column)}>
+                  <bdi>{name}</bdi>
+                  <span class="sort" aria-hidden="true">
+                    {sort?.column === column ? (sort.descending ? '↓' : '↑') : ''}
+                  </span>
+                </button>
+              </th>
             ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {first > 0 && <Spacer rows={first} columns={frame.columns.length} />}
+          {Array.from(order.subarray(first, last), (row, i) => (
+            <tr key={row} aria-rowindex={first + i + 2}>
+              {frame.columns.map(({ name, type }, column) => (
+                <Cell
+                  key={column}
+                  value={frame.get(column, row)}
+                  format={format[column] as Formatter}
+                  right={isRight(type)}
+                  link={links.find((link) => link.column === name)}
+                  frame={frame}
+                  row={row}
+                />
+              ))}
+            </tr>
+          ))}
+          {last < order.length && <Spacer rows={order.length - last} columns={frame.columns.length} />}
+        </tbody>
+      </table>
+      {frame.truncated && <p class="legend-note">There are more rows than are shown.</p>}
+    </div>
+  );
+}
+
+function Spacer({ rows, columns }: { readonly rows: number; readonly columns: number }) {
+  return (
+    <tr aria-hidden="true">
+      <td class="spacer" colSpan={columns} style={{ height: `${rows * ROW}px` }} />
+    </tr>
+  );
+}
+
+type Formatter = (value: Value) => string;
+const isRight = (type: string) => type === 'number' || type === 'int64';
+
+function formatters(
+  frame: Frame,
+  { unit, percent = false, units }: Pick<DataTableProps, 'unit' | 'percent' | 'units'>,
+  zone: string,
+): Formatter[] {
+  const numbers = frame.columns.filter(({ type }) => type === 'number').length;
+  return frame.columns.map(({ name, type }) => {
+    if (type === 'time')
+      return (value) => (typeof value === 'number' ? formatTime(value, zone, value % 1000 !== 0) : '');
+    if (type !== 'number') return textOf;
+    const own = units?.[name];
+    const has = (unit !== undefined || percent) && (name === 'value' || numbers === 1);
+    const format =
+      own === '1%'
+        ? unitFormat('1', true)
+        : own !== undefined
+          ? unitFormat(own)
+          : has
+            ? unitFormat(unit, percent)
+            : plainNumber;
+    return (value) => (typeof value === 'number' ? format(value) : textOf(value));
+  });
+}
+
+/** Whole numbers as they are; others with as many digits as tell something. */
+export function plainNumber(value: number): string {
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) >= 1000
+    ? value.toFixed(1)
+    : Math.abs(value) >= 1e-4
+      ? String(Number(value.toPrecision(5)))
+      : significant(value);
+}
+
+interface CellProps {
+  readonly value: Value;
+  readonly format: Formatter;
+  readonly right: boolean;
+  readonly link: CellLink | undefined;
+  readonly frame: Frame;
+  readonly row: number;
+}
+
+function Cell({ value, format, right, link, frame, row }: CellProps) {
+  if (value === null) return <td class={right ? 'right null' : 'null'}>null</td>;
+  const whole = format(value);
+  // Of a cell of many kilobytes the page shows the beginning; it is in the download as it is.
+  const text = whole.length > MOST_CELL ? `${whole.slice(0, MOST_CELL)}…` : whole;
+  return (
+    <td class={right ? 'right' : ''} title={text.length > 24 ? text : undefined}>
+      {link ? (
+        <Link href={linkOf(frame, row, link.to)}>
+          <bdi>{text}</bdi>
+        </Link>
+      ) : (
+        <bdi>{text}</bdi>
+      )}
+    </td>
   );
 }

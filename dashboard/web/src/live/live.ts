@@ -12,15 +12,15 @@ export type { Frame, Problem } from './frame';
 export interface LiveQuery {
   readonly sql: string;
   /** By default `series`. */
-  readonly mode?: Mode;
-  readonly lookback?: string;
-  readonly minStep?: string;
-  readonly vars?: Readonly<Record<string, string | readonly string[]>>;
+  readonly mode?: Mode | undefined;
+  readonly lookback?: string | undefined;
+  readonly minStep?: string | undefined;
+  readonly vars?: Readonly<Record<string, string | readonly string[]>> | undefined;
   /** CSS pixels that the result is drawn on; decides the step. By default 800. */
-  readonly width?: number;
-  readonly limit?: number;
+  readonly width?: number | undefined;
+  readonly limit?: number | undefined;
   /** By default the page's. */
-  readonly range?: Range;
+  readonly range?: Range | undefined;
 }
 
 export interface LiveResult {

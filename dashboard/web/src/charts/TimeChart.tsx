@@ -1,0 +1,150 @@
+// Line, area, bar and stacked charts: the plot, what the pointer and the keyboard do in it, legend and tooltip.
+import { useSignal } from '@preact/signals';
+import { useMemo, useState } from 'preact/hooks';
+import type { Frame } from '../live/frame';
+import { formatTime } from '../time/format';
+import { zoneSignal } from '../time/zone';
+import type { ChartProps } from './Chart';
+import { unitFormat } from './format';
+import { Legend, toggled } from './Legend';
+import { assign, chartTheme } from './palette';
+import type { TimePlot } from './plot';
+import { Buffers, nearest, type SeriesSet, seriesOf } from './series';
+import { SeriesContent, type TimeKind } from './series-content';
+import { readings, Tooltip } from './Tooltip';
+import { usePlot } from './usePlot';
+import { currentWindow, hover, pan, scaled, settle, zoomOut } from './viewport';
+
+const WORDS: Record<TimeKind, string> = {
+  line: 'line chart',
+  area: 'area chart',
+  bar: 'bar chart',
+  stacked: 'stacked area chart',
+};
+
+export function useSeries(frame: Frame, template: string | undefined): SeriesSet {
+  const buffers = useMemo(() => new Buffers(), []);
+  return useMemo(() => seriesOf(frame, template, buffers), [frame, template, buffers]);
+}
+
+const NOTHING: readonly never[] = [];
+const NO_COLORS = {};
+
+export function TimeChart(props: ChartProps & { readonly kind: TimeKind }) {
+  const { frame, kind, title, unit, percent, colors = NO_COLORS, legend = NOTHING, stepMs = 0 } = props;
+  const stacked = kind === 'stacked' || kind === 'bar';
+  const whole = useSeries(frame, props.series);
+  const set = useMemo(() => (stacked ? mutedLast(whole, colors) : whole), [whole, stacked, colors]);
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
+  const [focus, setFocus] = useState<string | null>(null);
+  const spoken = useSignal('');
+  const names = set.series.map(({ name }) => name);
+  const theme = chartTheme.value;
+  const key = names.join('\n');
+  const paints = useMemo(() => assign(key.split('\n'), colors, theme.dark), [key, colors, theme.dark]);
+  const { min, max, thresholds } = props;
+  const content = useMemo(() => {
+    const options = { kind, unit, percent, min, max, thresholds, paints, hidden, focus, theme, stepMs };
+    return new SeriesContent(set, options);
+  }, [set, kind, unit, percent, min, max, thresholds, paints, hidden, focus, theme, stepMs]);
+  const { place, plot } = usePlot(content, props.onZoom);
+
+  const format = unitFormat(unit, percent);
+  const say = (time: number) => {
+    const reading = readings(set, paints, hidden, time);
+    if (!reading) return;
+    const values = reading.rows.slice(0, 6).map(({ name, value }) => `${name} ${format(value)}`);
+    spoken.value = `${formatTime(reading.at, zoneSignal.value)}: ${values.join(', ')}`;
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!plot || event.target !== event.currentTarget) return;
+    if (!moveByKey(event, plot, set, say)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  return (
+    <div class="chart">
+      <div
+        ref={place}
+        class="plot"
+        role="group"
+        aria-roledescription={WORDS[kind]}
+        aria-label={`${title}: ${names.length} series. Left and right arrow keys read values.`}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onBlur={() => {
+          hover.value = null;
+        }}
+      />
+      {plot && <Tooltip plot={plot} set={set} paints={paints} format={format} hidden={hidden} />}
+      <span class="visually-hidden" aria-live="polite">
+        {spoken}
+      </span>
+      {(legend.length > 0 || names.length > 1) && (
+        <Legend
+          set={set}
+          paints={paints}
+          format={format}
+          values={legend}
+          hidden={hidden}
+          reversed={stacked}
+          onToggle={(name, only) => setHidden(toggled(hidden, names, name, only))}
+          onFocus={setFocus}
+        />
+      )}
+    </div>
+  );
+}
+
+/** What is of no interest (idle, free) lies on top of a stack, so that the rest stands on the ground. */
+function mutedLast(set: SeriesSet, colors: Readonly<Record<string, string>>): SeriesSet {
+  const muted = (name: string) => Number(colors[name] === 'muted');
+  return { ...set, series: set.series.toSorted((a, b) => muted(a.name) - muted(b.name)) };
+}
+
+/** True when the key meant something here. */
+function moveByKey(event: KeyboardEvent, plot: TimePlot, set: SeriesSet, say: (time: number) => void): boolean {
+  const { times } = set;
+  const step = event.shiftKey ? 10 : 1;
+  const present = hover.peek() ? nearest(times, hover.peek()?.time ?? 0) : times.length;
+  const go = (position: number) => {
+    const time = times[Math.max(0, Math.min(times.length - 1, position))];
+    if (time === undefined) return;
+    hover.value = { time, source: plot };
+    say(time);
+  };
+  switch (event.key) {
+    case 'ArrowLeft':
+      go(present - step);
+      return true;
+    case 'ArrowRight':
+      go(present + step);
+      return true;
+    case 'Home':
+      go(0);
+      return true;
+    case 'End':
+      go(times.length - 1);
+      return true;
+    case 'PageUp':
+      pan(-0.5);
+      return true;
+    case 'PageDown':
+      pan(0.5);
+      return true;
+    case '+':
+    case '=':
+      settle(scaled(currentWindow(), 0.5, hover.peek()?.time));
+      return true;
+    case '-':
+      zoomOut();
+      return true;
+    case 'Escape':
+      if (!hover.peek()) return false;
+      hover.value = null;
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,77 @@
+// Series as the content of a plot, with their thresholds.
+import { unitFormat } from './format';
+import { extent, paint } from './painter';
+import type { Paint, Theme } from './palette';
+import type { Content, Geometry } from './plot';
+import type { SeriesSet } from './series';
+import { axisOf } from './ticks';
+import type { Window } from './viewport';
+
+export type Level = 'ok' | 'warning' | 'critical';
+
+export interface Threshold {
+  readonly value: number;
+  readonly level: Level;
+}
+
+export type TimeKind = 'line' | 'area' | 'bar' | 'stacked';
+
+export interface SeriesOptions {
+  readonly kind: TimeKind;
+  readonly unit?: string | undefined;
+  readonly percent?: boolean | undefined;
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+  readonly thresholds?: readonly Threshold[] | undefined;
+  readonly paints: readonly Paint[];
+  readonly hidden: ReadonlySet<string>;
+  readonly focus: string | null;
+  readonly theme: Theme;
+  readonly stepMs: number;
+}
+
+/** CSS pixels between ticks of the value axis. */
+const Y_TICK = 36;
+
+export class SeriesContent implements Content {
+  readonly #set: SeriesSet;
+  readonly #options: SeriesOptions;
+
+  constructor(set: SeriesSet, options: SeriesOptions) {
+    this.#set = set;
+    this.#options = options;
+  }
+
+  /** A point that is missing once is a slow collection; twice is a gap. */
+  get #gap(): number {
+    return Math.max(this.#set.spacing, this.#options.stepMs) * 2.5;
+  }
+
+  axis(window: Window, height: number) {
+    const { kind, min, max, unit, percent, hidden } = this.#options;
+    const data = extent({ set: this.#set, hidden, kind, gap: this.#gap, ...window });
+    const format = unitFormat(unit, percent);
+    const count = Math.max(2, Math.floor(height / Y_TICK));
+    const axis = axisOf(data, { min, max, zero: kind !== 'line', count, format });
+    return { ...axis, labels: format.ticks(axis.ticks, axis.step) };
+  }
+
+  paint(context: CanvasRenderingContext2D, { box, window, axis, ratio }: Geometry): void {
+    const { kind, paints, hidden, focus, theme, thresholds = [] } = this.#options;
+    const { min: low, max: high } = axis;
+    paint(context, { box, ...window, low, high, set: this.#set, paints, hidden, focus, kind, gap: this.#gap, ratio });
+    context.save();
+    context.lineWidth = ratio;
+    context.setLineDash([4 * ratio, 4 * ratio]);
+    for (const { value, level } of thresholds) {
+      if (value < low || value > high) continue;
+      const y = Math.round(box.top + box.height - ((value - low) / (high - low)) * box.height) + 0.5;
+      context.strokeStyle = theme[level];
+      context.beginPath();
+      context.moveTo(box.left, y);
+      context.lineTo(box.left + box.width, y);
+      context.stroke();
+    }
+    context.restore();
+  }
+}
