@@ -90,7 +90,7 @@ export const boards = [
           panel('Top processes', 'table', 'processes', {
             span: 12,
             mode: 'table',
-            units: { memory: 'By' },
+            columns: { memory: { unit: 'By' } },
             height: 'l',
             links: { column: 'program', to: '/logs?q={program}' },
           }),

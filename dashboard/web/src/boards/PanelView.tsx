@@ -177,7 +177,7 @@ function PanelBody({ panel, result, frame, asTable, missing, states }: BodyProps
   }
   if (frame.length === 0) return <NoData panel={panel} nothingInRange />;
   const links = panel.links === undefined ? undefined : Array.isArray(panel.links) ? panel.links : [panel.links];
-  const { title, unit, percent, units } = panel;
+  const { title, unit, percent, columns } = panel;
   if (asTable || panel.chart === 'table') {
     return (
       <DataTable
@@ -185,7 +185,7 @@ function PanelBody({ panel, result, frame, asTable, missing, states }: BodyProps
         caption={title}
         unit={unit}
         percent={percent}
-        units={units}
+        columns={columns}
         links={links}
         newestFirst={panel.chart !== 'table'}
       />

@@ -1,6 +1,6 @@
 // Boards as GET /api/v1/boards gives them: the shape of their YAML (docs/dashboards.md).
 import { signal } from '@preact/signals';
-import type { CellLink, ChartKind, LegendValue, Threshold } from '../charts/Chart';
+import type { CellLink, ChartKind, ColumnStyle, LegendValue, Threshold } from '../charts/Chart';
 import type { Problem } from '../live/frame';
 import { getJson, QueryError } from '../live/query';
 import type { Mode } from '../live/store';
@@ -37,8 +37,8 @@ export interface Panel {
   readonly thresholds?: readonly Threshold[];
   readonly legend?: readonly LegendValue[];
   readonly links?: CellLink | readonly CellLink[];
-  /** Of a table's columns, where they differ: UCUM by column name. */
-  readonly units?: Readonly<Record<string, string>>;
+  /** How a table shows single columns of its. */
+  readonly columns?: Readonly<Record<string, ColumnStyle>>;
 }
 
 export interface Section {

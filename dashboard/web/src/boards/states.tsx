@@ -23,7 +23,7 @@ export function Skeleton({ kind }: { readonly kind: ChartKind }) {
 /** Metrics and tables that a statement reads, by its quoted names: good enough to tell people what to send. */
 export function sourcesOf(sql: string): { metrics: string[]; tables: string[] } {
   const metrics = new Set<string>();
-  for (const [, name] of sql.matchAll(/\bFROM\s+"([^"]+)"|\bJOIN\s+"([^"]+)"/gi)) if (name) metrics.add(name);
+  for (const [, name] of sql.matchAll(/\b(?:FROM|JOIN)\s+"([^"]+)"/gi)) metrics.add(name as string);
   for (const [, list] of sql.matchAll(/metric_name\s+IN\s*\(([^)]*)\)/gi)) {
     for (const [, name] of (list ?? '').matchAll(/'([^']+)'/g)) metrics.add(name as string);
   }

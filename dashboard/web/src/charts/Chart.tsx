@@ -11,7 +11,7 @@ import { StatChart } from './Stat';
 import type { Threshold } from './series-content';
 import { TimeChart } from './TimeChart';
 
-export type { CellLink } from './DataTable';
+export type { CellLink, ColumnStyle } from './DataTable';
 export { DataTable } from './DataTable';
 export type { LegendValue } from './Legend';
 export type { Level, Threshold } from './series-content';

@@ -13,6 +13,11 @@ export interface CellLink {
   readonly to: string;
 }
 
+export interface ColumnStyle {
+  readonly unit?: string;
+  readonly percent?: boolean;
+}
+
 export interface DataTableProps {
   readonly frame: Frame;
   /** Says what the table is, to screen readers. */
@@ -20,8 +25,8 @@ export interface DataTableProps {
   /** Of the number columns that are called `value` or are the only one. */
   readonly unit?: string | undefined;
   readonly percent?: boolean | undefined;
-  /** Of columns by their name; `%` of a column of shares is written `1%`. */
-  readonly units?: Readonly<Record<string, string>> | undefined;
+  /** Of columns by their name. */
+  readonly columns?: Readonly<Record<string, ColumnStyle>> | undefined;
   readonly links?: readonly CellLink[] | undefined;
   /** Newest first, for results in order of time. */
   readonly newestFirst?: boolean;
@@ -76,7 +81,7 @@ export function linkOf(frame: Frame, row: number, to: string): string {
 }
 
 export function DataTable(props: DataTableProps) {
-  const { frame, caption, unit, percent = false, units, links = [], newestFirst = false } = props;
+  const { frame, caption, unit, percent = false, columns, links = [], newestFirst = false } = props;
   const [sort, setSort] = useState<Sort | null>(null);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(400);
@@ -92,8 +97,8 @@ export function DataTable(props: DataTableProps) {
   const first = Math.max(0, Math.floor(top / ROW) - MARGIN);
   const last = Math.min(order.length, Math.ceil((top + height) / ROW) + MARGIN);
   const format = useMemo(
-    () => formatters(frame, { unit, percent, units }, zoneSignal.value),
-    [frame, unit, percent, units, zoneSignal.value],
+    () => formatters(frame, { unit, percent, columns }, zoneSignal.value),
+    [frame, unit, percent, columns, zoneSignal.value],
   );
   const onSort = (column: number) =>
     setSort(
@@ -167,7 +172,7 @@ const isRight = (type: string) => type === 'number' || type === 'int64';
 
 function formatters(
   frame: Frame,
-  { unit, percent = false, units }: Pick<DataTableProps, 'unit' | 'percent' | 'units'>,
+  { unit, percent = false, columns }: Pick<DataTableProps, 'unit' | 'percent' | 'columns'>,
   zone: string,
 ): Formatter[] {
   const numbers = frame.columns.filter(({ type }) => type === 'number').length;
@@ -175,16 +180,9 @@ function formatters(
     if (type === 'time')
       return (value) => (typeof value === 'number' ? formatTime(value, zone, value % 1000 !== 0) : '');
     if (type !== 'number') return textOf;
-    const own = units?.[name];
+    const own = columns?.[name];
     const has = (unit !== undefined || percent) && (name === 'value' || numbers === 1);
-    const format =
-      own === '1%'
-        ? unitFormat('1', true)
-        : own !== undefined
-          ? unitFormat(own)
-          : has
-            ? unitFormat(unit, percent)
-            : plainNumber;
+    const format = own ? unitFormat(own.unit, own.percent) : has ? unitFormat(unit, percent) : plainNumber;
     return (value) => (typeof value === 'number' ? format(value) : textOf(value));
   });
 }

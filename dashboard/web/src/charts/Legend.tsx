@@ -66,7 +66,7 @@ function LegendTable(props: LegendProps) {
           </th>
           {values.map((value) => (
             <th key={value} scope="col" data-value={value}>
-              {value === 'last' ? <LastHead /> : value}
+              {value === 'last' ? <LastHead set={set} /> : value}
             </th>
           ))}
         </tr>
@@ -97,9 +97,10 @@ function LegendTable(props: LegendProps) {
 }
 
 /** While a time is pointed at, in any chart, the column shows the values there. */
-function LastHead() {
+function LastHead({ set }: { readonly set: SeriesSet }) {
   const at = hover.value;
-  return at ? <span class="pointed">{formatClock(at.time, zoneSignal.value)}</span> : <>last</>;
+  const time = at ? set.times[nearest(set.times, at.time)] : undefined;
+  return time === undefined ? <>last</> : <span class="pointed">{formatClock(time, zoneSignal.value)}</span>;
 }
 
 function LastValue(props: { set: SeriesSet; series: Series; format: UnitFormat; last: number }) {

@@ -32,6 +32,7 @@ export interface SeriesOptions {
 
 /** CSS pixels between ticks of the value axis. */
 const Y_TICK = 36;
+const Y_MOST = 8;
 
 export class SeriesContent implements Content {
   readonly #set: SeriesSet;
@@ -51,7 +52,7 @@ export class SeriesContent implements Content {
     const { kind, min, max, unit, percent, hidden } = this.#options;
     const data = extent({ set: this.#set, hidden, kind, gap: this.#gap, ...window });
     const format = unitFormat(unit, percent);
-    const count = Math.max(2, Math.floor(height / Y_TICK));
+    const count = Math.min(Y_MOST, Math.max(2, Math.floor(height / Y_TICK)));
     const axis = axisOf(data, { min, max, zero: kind !== 'line', count, format });
     return { ...axis, labels: format.ticks(axis.ticks, axis.step) };
   }

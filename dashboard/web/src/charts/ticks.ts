@@ -63,6 +63,8 @@ export function axisOf(
   // A little room above, so that the highest value does not lie on the frame.
   const max = fixedHigh ? high : Math.ceil((high + (high - low) * 0.03) / grain - 1e-9) * grain;
   const ticks: number[] = [];
-  for (let i = Math.ceil(min / step - 1e-6); i * step <= max + step * 1e-6; i++) ticks.push((i * step) / factor);
+  for (let i = Math.ceil(min / step - 1e-6); i * step <= max + step * 1e-6; i++) {
+    ticks.push(i === 0 ? 0 : (i * step) / factor);
+  }
   return { min: min / factor, max: max / factor, step: step / factor, ticks };
 }

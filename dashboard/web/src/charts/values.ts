@@ -47,7 +47,7 @@ export function levelOf<L>(
   let level: L | null = null;
   let reached = Number.NEGATIVE_INFINITY;
   for (const threshold of thresholds) {
-    if (value < threshold.value || threshold.value < reached) continue;
+    if (!(value >= threshold.value) || threshold.value < reached) continue;
     level = threshold.level;
     reached = threshold.value;
   }

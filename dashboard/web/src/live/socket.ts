@@ -17,6 +17,9 @@ const SLEEP_AFTER_MS = 60_000;
 /** Nothing heard for so long while visible: the server is asked whether it is there. A broken path shows no other way. */
 const SILENCE_MS = 30_000;
 
+/** A connection that lives for so long is a good one. */
+const LASTING_MS = 5_000;
+
 export interface Environment {
   open(url: string): WebSocket;
   random(): number;
@@ -75,9 +78,12 @@ export class Socket {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  /** The server has taken the page in: the next failure is a first one. */
+  /** The server has taken the page in: when that lasts, the next failure is a first one. */
   settled(): void {
-    this.#backoff.succeeded();
+    const socket = this.#socket;
+    setTimeout(() => {
+      if (this.#socket === socket) this.#backoff.succeeded();
+    }, LASTING_MS);
   }
 
   /** Tries again at once. */

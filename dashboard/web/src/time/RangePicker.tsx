@@ -51,7 +51,6 @@ export function RangePicker() {
       id="range-picker"
       label={`Time range: ${text}`}
       title="Time range (t)"
-      align="right"
       buttonClass="button range-button"
       button={
         <>
@@ -205,9 +204,11 @@ function ZoneField() {
         <button type="button" class="button" aria-pressed={zone === LOCAL_ZONE} onClick={() => choose(LOCAL_ZONE)}>
           Local
         </button>
-        <button type="button" class="button" aria-pressed={zone === 'UTC'} onClick={() => choose('UTC')}>
-          UTC
-        </button>
+        {LOCAL_ZONE !== 'UTC' && (
+          <button type="button" class="button" aria-pressed={zone === 'UTC'} onClick={() => choose('UTC')}>
+            UTC
+          </button>
+        )}
       </div>
     </div>
   );

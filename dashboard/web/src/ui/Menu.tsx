@@ -16,7 +16,6 @@ interface MenuProps {
   readonly button: ComponentChildren;
   readonly buttonClass?: string;
   readonly items: readonly MenuItem[];
-  readonly align?: 'left' | 'right';
 }
 
 export function moveFocus(event: KeyboardEvent, selector: string): void {
@@ -36,9 +35,9 @@ export function moveFocus(event: KeyboardEvent, selector: string): void {
   all[(next + all.length) % all.length]?.focus();
 }
 
-export function Menu({ label, button, buttonClass, items, align = 'right' }: MenuProps) {
+export function Menu({ label, button, buttonClass, items }: MenuProps) {
   return (
-    <Popover label={label} button={button} buttonClass={buttonClass ?? 'button'} align={align} title={label}>
+    <Popover label={label} button={button} buttonClass={buttonClass ?? 'button'} title={label}>
       {(close) => (
         <div class="menu" role="menu" aria-label={label} onKeyDown={(event) => moveFocus(event, 'button')}>
           {items.map((item, i) => (

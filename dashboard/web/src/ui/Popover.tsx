@@ -1,6 +1,6 @@
 // A button that opens a panel beside it. The browser's popover closes it on Escape or a click elsewhere.
 import type { ComponentChildren } from 'preact';
-import { useId, useRef, useState } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 export interface PopoverProps {
   /** What the button says to screen readers, where its content does not. */
@@ -8,7 +8,6 @@ export interface PopoverProps {
   readonly button: ComponentChildren;
   readonly buttonClass?: string;
   readonly title?: string;
-  readonly align?: 'left' | 'right';
   /** For a shortcut that opens it. */
   readonly id?: string;
   readonly children: (close: () => void) => ComponentChildren;
@@ -16,7 +15,7 @@ export interface PopoverProps {
 
 const MARGIN = 8;
 
-export function Popover({ label, button, buttonClass = 'button', title, align = 'left', id, children }: PopoverProps) {
+export function Popover({ label, button, buttonClass = 'button', title, id, children }: PopoverProps) {
   const own = useId();
   const panel = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
@@ -27,12 +26,18 @@ export function Popover({ label, button, buttonClass = 'button', title, align = 
     const element = panel.current;
     if (!from || !element) return;
     const { width, height } = element.getBoundingClientRect();
-    const wanted = align === 'left' ? from.left : from.right - width;
+    // Towards the middle of the screen, from the side that the button is on.
+    const wanted = from.left + from.right < innerWidth ? from.left : from.right - width;
     const below = from.bottom + 4;
     const top = below + height > innerHeight - MARGIN && from.top - 4 - height > MARGIN ? from.top - 4 - height : below;
     element.style.left = `${Math.max(MARGIN, Math.min(wanted, document.documentElement.clientWidth - width - MARGIN))}px`;
     element.style.top = `${Math.max(MARGIN, top)}px`;
   };
+  useLayoutEffect(() => {
+    if (!open) return;
+    place();
+    panel.current?.querySelector<HTMLElement>('[data-first], [aria-checked="true"], [aria-current="true"]')?.focus();
+  }, [open]);
   return (
     <>
       <button
@@ -56,15 +61,7 @@ export function Popover({ label, button, buttonClass = 'button', title, align = 
         role="dialog"
         aria-label={label ?? title}
         onToggle={(event) => {
-          const opened = (event as unknown as ToggleEvent).newState === 'open';
-          setOpen(opened);
-          if (!opened) return;
-          requestAnimationFrame(() => {
-            place();
-            panel.current
-              ?.querySelector<HTMLElement>('[data-first], [aria-checked="true"], [aria-current="true"]')
-              ?.focus();
-          });
+          setOpen((event as unknown as ToggleEvent).newState === 'open');
         }}
       >
         {open && children(close)}
