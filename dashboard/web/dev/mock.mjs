@@ -1,6 +1,7 @@
 // A stand-in for Catchment while pages are worked on: `npm run mock`, then `CATCHMENT_URL=http://localhost:8081 npm run dev`, or
 // http://localhost:8081 for what is built in dist/. It speaks /api/v1/live and serves boards with made-up metrics that depend on
-// nothing but the time: asked twice, it says the same. `MOCK_STEP=1000` says how often data arrives (ms).
+// nothing but the time: asked twice, it says the same. `MOCK_STEP=1000` says how often data arrives (ms); `MOCK_FINE=1` gives a point a second, however
+// many that are.
 import { createReadStream, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
@@ -108,8 +109,9 @@ new WebSocketServer({ server, path: '/api/v1/live' }).on('connection', (socket) 
     const { id, query, range, width, resume, limit } = message;
     const span = windowOf(range);
     const least = query.min_step ? duration(query.min_step) : 1000;
-    const step =
-      LADDER.find((candidate) => candidate >= least && (span.to - span.from) / candidate <= width) ?? LADDER.at(-1);
+    const step = process.env.MOCK_FINE
+      ? 1000
+      : (LADDER.find((candidate) => candidate >= least && (span.to - span.from) / candidate <= width) ?? LADDER.at(-1));
     const problem =
       source(query.sql) === 'broken'
         ? {

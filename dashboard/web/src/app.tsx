@@ -34,9 +34,12 @@ const ROUTES: readonly Route[] = [
 function NotFound() {
   useTitle('Not found');
   return (
-    <EmptyState title="There is no such page">
-      <Link href="/">To the host board</Link>
-    </EmptyState>
+    <>
+      <h1 class="visually-hidden">Not found</h1>
+      <EmptyState title="There is no such page">
+        <Link href="/">To the host board</Link>
+      </EmptyState>
+    </>
   );
 }
 

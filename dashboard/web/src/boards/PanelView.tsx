@@ -3,7 +3,6 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Chart } from '../charts/Chart';
 import { DataTable } from '../charts/DataTable';
 import { watchVisibility } from '../charts/size';
-import { heardFromServer } from '../charts/viewport';
 import type { Frame } from '../live/frame';
 import { type LiveResult, useLive } from '../live/live';
 import { saveFile } from '../live/query';
@@ -52,15 +51,13 @@ export function PanelView({ panel, variables, states }: PanelProps) {
   const known = varsFor(names, variables, states.value, search.value);
   const vars = 'vars' in known ? known.vars : null;
   const asked = seen && width > 0 && vars !== null;
-  const pixels = width / (PIXELS_A_POINT[panel.chart] ?? 1);
+  // On the full screen there is room for more points.
+  const pixels = (large ? innerWidth : width) / (PIXELS_A_POINT[panel.chart] ?? 1);
   const hasVars = vars !== null && Object.keys(vars).length > 0;
   const result = useLive(
     asked ? { sql, mode: panelMode(panel), lookback, minStep, limit, width: pixels, ...(hasVars && { vars }) } : null,
   );
   const frame = result.rows.value;
-  useEffect(() => {
-    if (frame && frame.to > 0 && result.state.peek() !== 'disconnected') heardFromServer(frame.to);
-  }, [frame, result]);
 
   const body = (
     <PanelBody
@@ -96,7 +93,7 @@ export function PanelView({ panel, variables, states }: PanelProps) {
   return (
     <article
       ref={box}
-      class={`panel span-${panel.span ?? 6} height-${height} kind-${panel.chart}`}
+      class={`panel ${frame && result.state.value === 'loading' ? 'busy ' : ''}span-${panel.span ?? 6} height-${height} kind-${panel.chart}`}
       aria-label={panel.title}
     >
       <header class="panel-head">

@@ -19,8 +19,8 @@ export function HeatMap({ frame, title, unit, percent = false, onZoom }: ChartPr
   const pointed = hover.value;
   const over =
     plot && pointed?.source === plot ? describe(heat, pointed.time, plot.valueAt(height), unit, percent) : null;
-  const left = plot && pointed ? plot.over.offsetLeft + plot.positionOf(pointed.time) : 0;
-  const flip = plot !== null && pointed !== null && plot.positionOf(pointed.time) > plot.over.clientWidth / 2;
+  const left = plot && pointed ? plot.inner.left + plot.positionOf(pointed.time) : 0;
+  const flip = plot !== null && pointed !== null && plot.positionOf(pointed.time) > plot.inner.width / 2;
   const count = unitFormat('');
   return (
     <div class="chart">

@@ -46,8 +46,9 @@ export function Tooltip({ plot, set, paints, format, hidden }: TooltipProps) {
   const reading = readings(set, paints, hidden, pointed.time);
   if (!reading || reading.rows.length === 0) return null;
   const x = plot.positionOf(pointed.time);
-  const left = plot.over.offsetLeft + x;
-  const flip = x > plot.over.clientWidth / 2;
+  const { inner } = plot;
+  const left = inner.left + x;
+  const flip = x > inner.width / 2;
   const rows = reading.rows.slice(0, MOST_ROWS);
   const more = reading.rows.length - rows.length;
   return (

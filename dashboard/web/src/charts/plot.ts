@@ -42,6 +42,7 @@ export class TimePlot implements Drawable {
   #axis: Axis & { readonly labels: readonly string[] } = { min: 0, max: 1, step: 1, ticks: [], labels: [] };
   #ticks: TimeTicks = { times: [], labels: [] };
   #window: Window = { from: 0, to: 1 };
+  #position = -1;
   visible = true;
 
   constructor(place: HTMLElement, width: number, height: number, content: Content, look: Look) {
@@ -108,6 +109,13 @@ export class TimePlot implements Drawable {
     return this.#plot.bbox.width;
   }
 
+  /** The plot without its axes, in CSS pixels of its place. Not asked of the document: that would lay it out at every move. */
+  get inner(): Box {
+    const { left, top, width, height } = this.#plot.bbox;
+    const ratio = uPlot.pxRatio;
+    return { left: left / ratio, top: top / ratio, width: width / ratio || 1, height: height / ratio || 1 };
+  }
+
   update(content: Content, look: Look): void {
     this.#content = content;
     this.#look = look;
@@ -131,8 +139,9 @@ export class TimePlot implements Drawable {
 
   draw(window: Window): void {
     this.#window = window;
-    this.#axis = this.#content.axis(window, this.over.clientHeight || 100);
-    const room = Math.max(2, Math.floor((this.over.clientWidth || 300) / X_LABEL));
+    const { width, height } = this.inner;
+    this.#axis = this.#content.axis(window, height);
+    const room = Math.max(2, Math.floor(width / X_LABEL));
     this.#ticks = timeTicks(window.from, window.to, room, this.#look.zone);
     this.#plot.setScale('x', { min: window.from, max: window.to });
     this.point();
@@ -141,25 +150,28 @@ export class TimePlot implements Drawable {
   /** The time at a position in the plot, CSS pixels from its left. */
   timeAt(x: number): number {
     const { from, to } = this.#window;
-    return from + (x / (this.over.clientWidth || 1)) * (to - from);
+    return from + (x / this.inner.width) * (to - from);
   }
 
   positionOf(time: number): number {
     const { from, to } = this.#window;
-    return ((time - from) / (to - from)) * (this.over.clientWidth || 1);
+    return ((time - from) / (to - from)) * this.inner.width;
   }
 
   /** The value at a height in the plot, CSS pixels from its top. */
   valueAt(y: number): number {
     const { min, max } = this.#axis;
-    return max - (y / (this.over.clientHeight || 1)) * (max - min);
+    return max - (y / this.inner.height) * (max - min);
   }
 
   point(): void {
     const at = hover.peek();
     const x = at ? this.positionOf(at.time) : -1;
-    const shown = at !== null && x >= 0 && x <= this.over.clientWidth;
+    const shown = at !== null && x >= 0 && x <= this.inner.width;
+    const position = shown ? Math.round(x) : -1;
+    if (position === this.#position) return;
+    this.#position = position;
     this.#line.hidden = !shown;
-    if (shown) this.#line.style.transform = `translateX(${Math.round(x)}px)`;
+    if (shown) this.#line.style.transform = `translateX(${position}px)`;
   }
 }

@@ -1,6 +1,6 @@
 // What the pointer does in a chart: it points (shared crosshair), draws a range to zoom into, pans with Shift or the wheel,
 // zooms with Ctrl + wheel or two fingers, and zooms out with a double click. One finger points; the page scrolls under it.
-import { currentWindow, hover, moving, scaled, settle, type Window, zoomOut } from './viewport';
+import { currentWindow, hover, moving, scaled, settle, settleMoved, type Window, zoomOut } from './viewport';
 
 export interface Surface {
   readonly over: HTMLElement;
@@ -25,11 +25,12 @@ export function attachPointer(surface: Surface, onZoom: ((from: number, to: numb
     call: (event: HTMLElementEventMap[K]) => void,
     passive = true,
   ) => over.addEventListener(type, call, { signal: stop.signal, passive });
-  const done = (window: Window) => {
+  const done = (window: Window, moved = false) => {
     if (onZoom) {
       moving.value = null;
       onZoom(window.from, window.to);
-    } else settle(window);
+    } else if (moved) settleMoved(window);
+    else settle(window);
   };
 
   const fingers = new Map<number, number>();
@@ -103,7 +104,7 @@ export function attachPointer(surface: Surface, onZoom: ((from: number, to: numb
     if (!had?.moved) return;
     if (had.pan) {
       const window = moving.peek();
-      if (window && !cancelled) done(window);
+      if (window && !cancelled) done(window, true);
       else moving.value = null;
       return;
     }
@@ -118,6 +119,16 @@ export function attachPointer(surface: Surface, onZoom: ((from: number, to: numb
     if (event.pointerType !== 'touch' && !drag) hover.value = null;
   });
   on('dblclick', () => zoomOut());
+  addEventListener(
+    'keydown',
+    (event) => {
+      if (event.key !== 'Escape' || !drag) return;
+      drag = null;
+      select.hidden = true;
+      moving.value = null;
+    },
+    { signal: stop.signal },
+  );
 
   let rest: ReturnType<typeof setTimeout> | undefined;
   on(
@@ -137,7 +148,7 @@ export function attachPointer(surface: Surface, onZoom: ((from: number, to: numb
       clearTimeout(rest);
       rest = setTimeout(() => {
         const moved = moving.peek();
-        if (moved) done(moved);
+        if (moved) done(moved, !zooms);
       }, WHEEL_REST_MS);
     },
     false,

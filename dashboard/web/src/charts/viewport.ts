@@ -1,7 +1,8 @@
 // What all charts of a page share: the window of time they show, the time under the pointer, and one loop that draws them. A
 // chart is drawn when its data changed, or when the sliding window has moved by a pixel of its: never otherwise.
 import { effect, signal } from '@preact/signals';
-import { absolute, bounds, type Range, range, setRange } from '../time/range';
+import { serverNow } from '../time/clock';
+import { absolute, bounds, formatDuration, type Range, range, relative, setRange } from '../time/range';
 import { paused } from '../time/refresh';
 
 export interface Window {
@@ -15,22 +16,13 @@ export const moving = signal<Window | null>(null);
 /** The time under the pointer, in every chart; `source` is the chart that it is in. */
 export const hover = signal<{ readonly time: number; readonly source: object | null } | null>(null);
 
-/** What the server's clock is ahead of the browser's. Small differences are the way the answer took. */
-let skew = 0;
-const TRUSTED_MS = 5_000;
-
-export function heardFromServer(time: number): void {
-  const difference = time - Date.now();
-  skew = Math.abs(difference) > TRUSTED_MS ? difference : 0;
-}
-
 let stopped = 0;
 effect(() => {
-  stopped = paused.value ? Date.now() + skew : 0;
+  stopped = paused.value ? serverNow() : 0;
 });
 
 export function now(): number {
-  return stopped || Date.now() + skew;
+  return stopped || serverNow();
 }
 
 export function currentWindow(): Window {
@@ -166,9 +158,21 @@ const DOUBLED: readonly (readonly [string, number])[] = (
   ] as const
 ).map(([last, minutes]) => [last, minutes * 60_000]);
 
-/** Moves the window by a share of its length; negative is back in time. */
+/** Moves the window by a share of its length; negative is back in time. One that comes up to now slides again. */
 export function pan(share: number): void {
   const window = currentWindow();
   const by = (window.to - window.from) * share;
-  settle({ from: window.from + by, to: window.to + by });
+  settleMoved({ from: window.from + by, to: window.to + by });
 }
+
+/** A window that was moved, not cut out of the one before. */
+export function settleMoved(window: Window): void {
+  const length = window.to - window.from;
+  if (window.to < now() - length * NEARLY) return settle(window);
+  moving.value = null;
+  const sliding = relative(formatDuration(length));
+  if (sliding) setRange(sliding);
+}
+
+/** Of a window's length: as good as now. */
+const NEARLY = 0.01;

@@ -47,8 +47,17 @@ interface Entry extends Live {
 /** Results that nobody shows any more are kept for a return to the page: so many, for so long. */
 const KEPT = 48;
 const KEPT_MS = 120_000;
+/** Results that come within so long are drawn together. */
+const GATHER_MS = 40;
 /** A break shorter than this is not shown. */
 const GRACE_MS = 1_500;
+
+/** The server's number of rows where none is named. */
+const DEFAULT_ROWS = 500;
+
+function storeFor({ query, limit = DEFAULT_ROWS }: Ask): FrameStore {
+  return query.mode === 'rows' ? new FrameStore('rows', limit) : new FrameStore(query.mode);
+}
 
 export class LiveClient {
   readonly socket: Socket;
@@ -60,8 +69,11 @@ export class LiveClient {
   #delivery: Delivery = 'live';
   #log = '';
   #greeted = false;
+  /** Not connected for longer than the grace. */
+  #lost = false;
   #lastId = 0;
   #frame = 0;
+  #gathering: ReturnType<typeof setTimeout> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
 
   constructor(url: string, environment?: Environment) {
@@ -83,13 +95,13 @@ export class LiveClient {
         key,
         ask,
         rows: signal(null),
-        state: signal('loading'),
+        state: signal<LiveState>(this.#lost ? 'disconnected' : 'loading'),
         error: signal(null),
         stepMs: signal(0),
         users: 0,
         id: 0,
         stream: 0,
-        store: new FrameStore(ask.query.mode, ask.limit),
+        store: storeFor(ask),
         log: '',
         left: 0,
       };
@@ -208,11 +220,13 @@ export class LiveClient {
     clearTimeout(this.#grace);
     this.#log = log;
     this.#greeted = true;
+    this.#lost = false;
     this.version.value = version;
     this.socket.settled();
     for (const entry of this.#used()) {
+      if (entry.store.header) this.#show(entry);
+      else entry.state.value = 'loading';
       if (this.#delivery === 'live' || !entry.store.header) this.#subscribe(entry);
-      else this.#show(entry);
     }
     for (const id of this.#status.keys()) this.socket.send({ op: 'subscribe', id, status: true });
   }
@@ -226,7 +240,7 @@ export class LiveClient {
     const same = others.find((other) => other.stream === stream);
     if (same) entry.store = same.store;
     else if (others.some((other) => other.store === entry.store)) {
-      entry.store = new FrameStore(entry.ask.query.mode, entry.ask.limit);
+      entry.store = storeFor(entry.ask);
     }
     entry.stream = stream;
     entry.stepMs.value = stepMs;
@@ -245,7 +259,7 @@ export class LiveClient {
         if (applied) this.#changed(entry);
         else {
           this.#unsubscribe(entry);
-          entry.store = new FrameStore(entry.ask.query.mode, entry.ask.limit);
+          entry.store = storeFor(entry.ask);
           this.#subscribe(entry, false);
         }
       }
@@ -256,7 +270,14 @@ export class LiveClient {
     entry.log = this.#log;
     this.#dirty.add(entry);
     if (this.#delivery === 'once') this.#unsubscribe(entry);
-    // Once for all results that came together, in the frame of the screen that draws them.
+    // A first result is shown at once; of the others those that come together, since each picture of a page costs.
+    if (entry.rows.value === null) this.#draw();
+    else if (!this.#gathering) this.#gathering = setTimeout(() => this.#draw(), GATHER_MS);
+  }
+
+  #draw(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       const changed = [...this.#dirty];
@@ -284,6 +305,7 @@ export class LiveClient {
     }
     clearTimeout(this.#grace);
     this.#grace = setTimeout(() => {
+      this.#lost = true;
       batch(() => {
         for (const entry of this.#entries.values()) entry.state.value = 'disconnected';
       });

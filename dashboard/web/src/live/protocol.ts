@@ -23,6 +23,7 @@ export function splitFrame(buffer: ArrayBuffer): { header: FrameHeader; arrow: U
   const length = new DataView(buffer).getUint32(0, true);
   if (length > buffer.byteLength - 4) throw new Error('a frame is shorter than it says');
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length))) as FrameHeader;
-  // Copied: Arrow's 64-bit buffers must lie at multiples of 8, which they do from the start of the stream.
-  return { header, arrow: new Uint8Array(buffer.slice(4 + length)) };
+  // Arrow's buffers must lie at multiples of 8. The server pads the JSON so that they do.
+  const start = 4 + length;
+  return { header, arrow: start % 8 === 0 ? new Uint8Array(buffer, start) : new Uint8Array(buffer.slice(start)) };
 }

@@ -1,4 +1,5 @@
 // One-off queries over POST /api/v1/query.
+import { heardDate } from '../time/clock';
 import { cellsFor } from './cells';
 import { decodeArrow } from './decode';
 import { type Frame, frameOf, type Problem } from './frame';
@@ -67,6 +68,7 @@ export async function getJson<T>(address: string, signal?: AbortSignal): Promise
       throw new QueryError(unreachable(error));
     },
   );
+  heardDate(response.headers.get('date'));
   if (!response.ok) throw new QueryError(await problemOf(response));
   return (await response.json()) as T;
 }

@@ -31,6 +31,7 @@ export function TopBar({ onHelp }: { readonly onHelp: () => void }) {
           <Icon name="menu" />
         </Button>
         <Brand />
+        <Connection />
       </div>
       <div class="topbar-controls">
         <div class="joined" role="group" aria-label="Move the time range">

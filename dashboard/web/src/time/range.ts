@@ -27,6 +27,18 @@ export function relative(last: string): Range | null {
   return lastMs === null ? null : { kind: 'relative', last: last.trim().toLowerCase().replace(/\s+/g, ''), lastMs };
 }
 
+/** In the largest unit that says it exactly. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  const [unit, length] = [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['m', 60],
+    ['s', 1],
+  ].find(([, size]) => seconds % (size as number) === 0) as [string, number];
+  return `${seconds / length}${unit}`;
+}
+
 export function absolute(from: number, to: number): Range {
   return { kind: 'absolute', from: Math.min(from, to), to: Math.max(from, to) };
 }

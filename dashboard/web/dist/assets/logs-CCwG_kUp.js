@@ -1,1 +1,0 @@
-import{n as e,t}from"./index-C33aOlfv.js";function n(){return e(t,{title:`Logs is not built yet`})}export{n as default};

@@ -1,0 +1,1 @@
+import{n as e,t}from"./index-DTXqvqdz.js";function n(){return e(t,{title:`Traces is not built yet`})}export{n as default};
