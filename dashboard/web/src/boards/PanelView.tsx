@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Chart } from '../charts/Chart';
 import { DataTable } from '../charts/DataTable';
+import { SeriesTable } from '../charts/SeriesTable';
 import { watchVisibility } from '../charts/size';
 import type { Frame } from '../live/frame';
 import { type LiveResult, useLive } from '../live/live';
@@ -175,6 +176,9 @@ function PanelBody({ panel, result, frame, asTable, missing, states }: BodyProps
   if (frame.length === 0) return <NoData panel={panel} nothingInRange />;
   const links = panel.links === undefined ? undefined : Array.isArray(panel.links) ? panel.links : [panel.links];
   const { title, unit, percent, columns } = panel;
+  if (asTable && frame.time && panel.chart !== 'heatmap') {
+    return <SeriesTable frame={frame} title={title} series={panel.series} unit={unit} percent={percent} />;
+  }
   if (asTable || panel.chart === 'table') {
     return (
       <DataTable
@@ -182,7 +186,7 @@ function PanelBody({ panel, result, frame, asTable, missing, states }: BodyProps
         caption={title}
         unit={unit}
         percent={percent}
-        columns={columns}
+        columns={columns && new Map(Object.entries(columns))}
         links={links}
         newestFirst={panel.chart !== 'table'}
       />

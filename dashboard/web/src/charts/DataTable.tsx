@@ -26,7 +26,7 @@ export interface DataTableProps {
   readonly unit?: string | undefined;
   readonly percent?: boolean | undefined;
   /** Of columns by their name. */
-  readonly columns?: Readonly<Record<string, ColumnStyle>> | undefined;
+  readonly columns?: ReadonlyMap<string, ColumnStyle> | undefined;
   readonly links?: readonly CellLink[] | undefined;
   /** Newest first, for results in order of time. */
   readonly newestFirst?: boolean;
@@ -180,7 +180,7 @@ function formatters(
     if (type === 'time')
       return (value) => (typeof value === 'number' ? formatTime(value, zone, value % 1000 !== 0) : '');
     if (type !== 'number') return textOf;
-    const own = columns?.[name];
+    const own = columns?.get(name);
     const has = (unit !== undefined || percent) && (name === 'value' || numbers === 1);
     const format = own ? unitFormat(own.unit, own.percent) : has ? unitFormat(unit, percent) : plainNumber;
     return (value) => (typeof value === 'number' ? format(value) : textOf(value));

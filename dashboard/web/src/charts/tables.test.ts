@@ -5,6 +5,7 @@ import { linkOf, plainNumber, rowOrder } from './DataTable';
 import { heatOf, shade } from './heat';
 import { toggled } from './Legend';
 import { assign } from './palette';
+import { tableOf } from './SeriesTable';
 import { seriesOf } from './series';
 import { readings } from './Tooltip';
 
@@ -41,6 +42,23 @@ describe('a cell', () => {
       '0.12346',
       '1234.6',
       '1e-7',
+    ]);
+  });
+});
+
+describe('a chart as a table', () => {
+  it('has a row a time and a column a series, with nothing where a series has no point', () => {
+    const frame = frameFrom({ t: 'time', s: 'string', value: 'number' }, [
+      [0, 'a', 1],
+      [10, 'a', 2],
+      [10, 'constructor', 9],
+    ]);
+    const table = tableOf(seriesOf(frame), frame);
+    expect(table.columns.map(({ name }) => name)).toEqual(['time', 'a', 'constructor']);
+    const rows = [0, 1].map((row) => [0, 1, 2].map((column) => table.get(column, row)));
+    expect(rows).toEqual([
+      [0, 1, null],
+      [10, 2, 9],
     ]);
   });
 });

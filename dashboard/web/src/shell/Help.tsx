@@ -8,7 +8,8 @@ const INSIDE: readonly Pick<Shortcut, 'keys' | 'label' | 'group'>[] = [
   { keys: '+ -', label: 'Zoom in and out', group: 'In a chart' },
   { keys: 'PageUp PageDown', label: 'Back and forward in time', group: 'In a chart' },
   { keys: 'Drag', label: 'Zoom into a range; with Shift, move in time; double click zooms out', group: 'In a chart' },
-  { keys: 'Shift Enter', label: 'Show one series alone', group: 'In a legend' },
+  { keys: 'Click', label: 'Hide or show a series; with Shift, show it alone', group: 'In a legend' },
+  { keys: 'Enter', label: 'The same, with the keyboard', group: 'In a legend' },
 ];
 
 export function Help({ onClose }: { readonly onClose: () => void }) {
