@@ -1,0 +1,29 @@
+// Which chart fits a result, by the types of its columns.
+
+export type ColumnType = 'time' | 'number' | 'int64' | 'string' | 'boolean' | 'other';
+export type Kind = 'line' | 'area' | 'stacked' | 'bar' | 'pie' | 'stat' | 'gauge';
+
+export interface Shape {
+  columns: readonly { type: ColumnType }[];
+  length: number;
+}
+
+const MAX_CATEGORIES = 500;
+
+/** Kinds that can show it, the best first; none when only a table can. */
+export function kindsFor({ columns, length }: Shape): Kind[] {
+  const count = (type: ColumnType) => columns.filter((column) => column.type === type).length;
+  if (length === 0 || count('number') === 0) return [];
+  if (count('time') > 0) return length > 1 ? ['line', 'area', 'stacked', 'bar'] : ['stat', 'line'];
+  const categories = count('string') + count('boolean') + count('int64');
+  if (categories > 0 && count('other') === 0) return length <= MAX_CATEGORIES ? ['bar', 'pie', ...single(length)] : [];
+  return categories === 0 && length === 1 ? ['stat', 'gauge'] : [];
+}
+
+const single = (length: number): Kind[] => (length === 1 ? ['stat'] : []);
+
+/** The wanted kind if it can show the result, else the best one; `null` for a table only. */
+export function chooseKind(shape: Shape, wanted: string | null): Kind | null {
+  const kinds = kindsFor(shape);
+  return kinds.find((kind) => kind === wanted) ?? kinds[0] ?? null;
+}
