@@ -14,8 +14,21 @@ const metric = (name: string, type: string, attributes: string[] = [], series = 
 
 const catalog: Catalog = {
   tables: new Map([
-    ['logs', [{ name: 'ts', type: 'timestamp' }, { name: 'body', type: 'string' }]],
-    ['metrics', [{ name: 'ts', type: 'timestamp' }, { name: 'metric_name', type: 'string' }, { name: 'value', type: 'number' }]],
+    [
+      'logs',
+      [
+        { name: 'ts', type: 'timestamp' },
+        { name: 'body', type: 'string' },
+      ],
+    ],
+    [
+      'metrics',
+      [
+        { name: 'ts', type: 'timestamp' },
+        { name: 'metric_name', type: 'string' },
+        { name: 'value', type: 'number' },
+      ],
+    ],
   ]),
   metrics: [metric('system.cpu.time', 'sum', ['cpu', 'state.of mind', 'value'])],
   truncated: false,
@@ -86,7 +99,9 @@ describe('queries for a metric', () => {
     expect(writeName('Cpu')).toBe('"Cpu"');
     expect(writeName('http.route')).toBe('"http.route"');
     const hostile = metric('x"; DROP TABLE logs; --', 'gauge', ['"', "'", '*/']);
-    const words = tokenize(metricQuery(hostile, false)).filter((token) => token.kind === 'word').map((token) => token.text);
+    const words = tokenize(metricQuery(hostile, false))
+      .filter((token) => token.kind === 'word')
+      .map((token) => token.text);
     expect(words).not.toContain('DROP');
   });
 

@@ -1,8 +1,8 @@
 // What may come next in a statement. Nothing here knows the editor.
 
 import { type Catalog, columnsOf, writeName } from './catalog';
-import { FUNCTIONS, KEYWORDS, PLACEHOLDERS } from './words';
 import { type Token, tokenize } from './tokens';
+import { FUNCTIONS, KEYWORDS, PLACEHOLDERS } from './words';
 
 export interface Option {
   label: string;

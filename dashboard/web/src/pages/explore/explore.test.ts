@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseKind, type ColumnType, kindsFor } from './chart-kind';
+import { type ColumnType, chooseKind, kindsFor } from './chart-kind';
 import { addEntry, MAX_CHARACTERS, MAX_ENTRIES, parseHistory, removeEntry, searchEntries } from './history';
 import { fill, isSeries, isTimed, stepFor } from './template';
 import { placeholders, tokenize } from './tokens';
@@ -9,9 +9,23 @@ const kinds = (sql: string) => tokenize(sql).map(({ kind, text }) => `${kind}:${
 describe('tokens', () => {
   it('are those of the dialect', () => {
     expect(kinds(`SELECT a."b""c", 'it''s' -- $no\n FROM t /* a /* b */ $no */ WHERE $range AND x>=1.5e3`)).toEqual([
-      'word:SELECT', 'word:a', 'symbol:.', 'quoted:"b""c"', 'symbol:,', "string:'it''s'", 'comment:-- $no',
-      'word:FROM', 'word:t', 'comment:/* a /* b */ $no */', 'word:WHERE', 'placeholder:$range', 'word:AND', 'word:x',
-      'symbol:>', 'symbol:=', 'number:1.5e3',
+      'word:SELECT',
+      'word:a',
+      'symbol:.',
+      'quoted:"b""c"',
+      'symbol:,',
+      "string:'it''s'",
+      'comment:-- $no',
+      'word:FROM',
+      'word:t',
+      'comment:/* a /* b */ $no */',
+      'word:WHERE',
+      'placeholder:$range',
+      'word:AND',
+      'word:x',
+      'symbol:>',
+      'symbol:=',
+      'number:1.5e3',
     ]);
     expect(kinds(`$$ '$range $$ $tag$ $$ $tag$ E'\\'$x' U&'$x'`).map((token) => token.split(':')[0])).toEqual(
       Array(4).fill('string'),
@@ -52,13 +66,13 @@ describe('placeholders', () => {
   });
 
   it('are filled in as the server does', () => {
-    expect(fill(`SELECT '$range', date_bin($step, ts) FROM t WHERE $range AND x < $step_seconds AND $other`, window)).toBe(
+    expect(
+      fill(`SELECT '$range', date_bin($step, ts) FROM t WHERE $range AND x < $step_seconds AND $other`, window),
+    ).toBe(
       `SELECT '$range', date_bin(INTERVAL '1 seconds', ts) FROM t WHERE (ts >= TIMESTAMP '1970-01-01T00:00:00.000Z' AND ` +
         `ts < TIMESTAMP '1970-01-01T00:01:00.000Z') AND x < 1.0 AND $other`,
     );
-    expect(fill('$from $to', window)).toBe(
-      `TIMESTAMP '1970-01-01T00:00:00.000Z' TIMESTAMP '1970-01-01T00:01:00.000Z'`,
-    );
+    expect(fill('$from $to', window)).toBe(`TIMESTAMP '1970-01-01T00:00:00.000Z' TIMESTAMP '1970-01-01T00:01:00.000Z'`);
   });
 
   it('tell a series that grows at its end from a table', () => {
@@ -79,7 +93,10 @@ describe('history', () => {
   it('is bounded, newest first, and has a query once', () => {
     let history = addEntry([], ' SELECT 1 ', 1);
     history = addEntry(addEntry(history, 'SELECT 2', 2), 'SELECT 1', 3);
-    expect(history).toEqual([{ sql: 'SELECT 1', at: 3 }, { sql: 'SELECT 2', at: 2 }]);
+    expect(history).toEqual([
+      { sql: 'SELECT 1', at: 3 },
+      { sql: 'SELECT 2', at: 2 },
+    ]);
     expect(addEntry(history, '  ', 4)).toEqual(history);
     expect(removeEntry(history, 'SELECT 1')).toEqual([{ sql: 'SELECT 2', at: 2 }]);
     for (let i = 0; i < 300; i++) history = addEntry(history, `SELECT ${i}`, i);

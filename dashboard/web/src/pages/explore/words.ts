@@ -4,7 +4,11 @@ import type { Option } from './complete';
 
 export const PLACEHOLDERS: Option[] = (
   [
-    ['$range', 'rows of the page\u2019s time range', 'A condition on ts. With it, the query follows the range and stays live.'],
+    [
+      '$range',
+      'rows of the page\u2019s time range',
+      'A condition on ts. With it, the query follows the range and stays live.',
+    ],
     ['$from', 'start of the range', ''],
     ['$to', 'end of the range', ''],
     ['$step', 'width of a bucket', 'An interval that fits the range and the chart: date_bin($step, ts).'],
@@ -20,9 +24,17 @@ export const KEYWORDS: Option[] =
 export const FUNCTIONS: Option[] = (
   [
     ['date_bin', '(interval, time)', 'The start of the bucket a time falls into.'],
-    ['counter_delta', '(value, previous [, temporality])', 'Increase of a counter since its previous point; a reset gives the new value.'],
+    [
+      'counter_delta',
+      '(value, previous [, temporality])',
+      'Increase of a counter since its previous point; a reset gives the new value.',
+    ],
     ['histogram_quantile', '(q, bucket_counts, explicit_bounds)', 'Quantile over all rows of a group of histograms.'],
-    ['exp_histogram_quantile', '(q, scale, zero_count, zero_threshold, positive_offset, positive_bucket_counts, negative_offset, negative_bucket_counts)', 'Quantile over all rows of a group of exponential histograms.'],
+    [
+      'exp_histogram_quantile',
+      '(q, scale, zero_count, zero_threshold, positive_offset, positive_bucket_counts, negative_offset, negative_bucket_counts)',
+      'Quantile over all rows of a group of exponential histograms.',
+    ],
     ['approx_percentile_cont', '(value, q)', 'Approximate quantile of plain values.'],
     ['json_as_text', '(json, key, \u2026)', 'A member of attributes as text.'],
     ['json_get_int', '(json, key, \u2026)', 'A member of attributes as an integer.'],

@@ -29,11 +29,27 @@ describe('a search as SQL', () => {
 
   // Taking out every literal must leave only what we wrote ourselves.
   it('lets nothing out of its quotes', () => {
-    const hostile = ["';DROP TABLE logs;--", "' OR '1'='1", "\\' OR 1=1 --", '$range', '/*', '"', "a''b", '<img onerror>'];
+    const hostile = [
+      "';DROP TABLE logs;--",
+      "' OR '1'='1",
+      "\\' OR 1=1 --",
+      '$range',
+      '/*',
+      '"',
+      "a''b",
+      '<img onerror>',
+    ];
     const frame = /^[\w\s(),.=]*$/;
     for (const text of hostile) {
       const quoted = `"${text.replace(/["\\]/g, '\\$&')}"`;
-      for (const search of [quoted, `-${quoted}`, `a=${quoted}`, `a!=${quoted}`, `${quoted}=b`, `${quoted}=${quoted}`]) {
+      for (const search of [
+        quoted,
+        `-${quoted}`,
+        `a=${quoted}`,
+        `a!=${quoted}`,
+        `${quoted}=b`,
+        `${quoted}=${quoted}`,
+      ]) {
         const condition = sql(search);
         expect(condition).not.toBeNull();
         const withoutLiterals = (condition ?? '').replace(/'(?:[^']|'')*'/g, 'literal');
@@ -62,8 +78,23 @@ describe('levels', () => {
   it('are those of the data model', () => {
     const of = [null, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 99, -1, Number.NaN].map(levelOf);
     expect(of).toEqual([
-      'unset', 'unset', 'trace', 'trace', 'debug', 'debug', 'info', 'info', 'warn', 'warn', 'error', 'error',
-      'fatal', 'fatal', 'fatal', 'unset', 'unset',
+      'unset',
+      'unset',
+      'trace',
+      'trace',
+      'debug',
+      'debug',
+      'info',
+      'info',
+      'warn',
+      'warn',
+      'error',
+      'error',
+      'fatal',
+      'fatal',
+      'fatal',
+      'unset',
+      'unset',
     ]);
   });
 });

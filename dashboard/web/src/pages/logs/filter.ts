@@ -1,6 +1,6 @@
 // A search as SQL over the table `logs`, and the queries of the page.
 
-import { and, attribute, contains, literal, timestamp, integer } from '../shared/sql';
+import { and, attribute, contains, integer, literal, timestamp } from '../shared/sql';
 import type { Search, Term } from './parse';
 import { LEVEL_SQL } from './severity';
 
@@ -16,7 +16,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   severity_text: 'severity_text',
 };
 
-const valueOf = (key: string): string => (Object.hasOwn(FIELDS, key) && FIELDS[key]) || attribute(key);
+const fieldSql = (key: string): string => (Object.hasOwn(FIELDS, key) && FIELDS[key]) || attribute(key);
 
 type AttributeTerm = Extract<Term, { kind: 'attribute' }>;
 
@@ -37,7 +37,7 @@ export function searchSql(search: Search): string | null {
 
 function isOneOf(key: string, values: string[]): string {
   const list = values.map(literal);
-  return list.length === 1 ? `${valueOf(key)} = ${list[0]}` : `${valueOf(key)} IN (${list.join(', ')})`;
+  return list.length === 1 ? `${fieldSql(key)} = ${list[0]}` : `${fieldSql(key)} IN (${list.join(', ')})`;
 }
 
 function termSql(term: Term): string {
@@ -48,7 +48,7 @@ function termSql(term: Term): string {
     case 'attribute':
       return attributeSql(term);
     case 'exists':
-      return `${valueOf(term.key)} IS ${term.negated ? '' : 'NOT '}NULL`;
+      return `${fieldSql(term.key)} IS ${term.negated ? '' : 'NOT '}NULL`;
     case 'severity':
       return severitySql(term);
   }
@@ -56,7 +56,7 @@ function termSql(term: Term): string {
 
 const attributeSql = ({ key, operator, value }: AttributeTerm): string =>
   // A record without the attribute is not one with that value.
-  operator === '=' ? isOneOf(key, [value]) : `${valueOf(key)} IS DISTINCT FROM ${literal(value)}`;
+  operator === '=' ? isOneOf(key, [value]) : `${fieldSql(key)} IS DISTINCT FROM ${literal(value)}`;
 
 function severitySql({ operator, first, last }: Extract<Term, { kind: 'severity' }>): string {
   const number = 'coalesce(severity_number, 0)';

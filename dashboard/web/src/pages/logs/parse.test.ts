@@ -66,7 +66,19 @@ describe('a search', () => {
 });
 
 describe('conditions made by a click', () => {
-  const values = ['simple', 'two words', '"', '\\', '*', '', 'a"b\\c', "O'Brien", '<img src=x onerror=alert(1)>', '-x', '\n'];
+  const values = [
+    'simple',
+    'two words',
+    '"',
+    '\\',
+    '*',
+    '',
+    'a"b\\c',
+    "O'Brien",
+    '<img src=x onerror=alert(1)>',
+    '-x',
+    '\n',
+  ];
   const keys = ['http.route', 'my key', 'severity', 'a=b', 'x"y', '../../etc', 'a\\b'];
 
   it('read back as what they were made of', () => {

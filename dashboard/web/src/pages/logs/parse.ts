@@ -41,7 +41,11 @@ const SEVERITY = new Set(['severity', 'level']);
 export function parseSearch(text: string): Search {
   const search: Search = { terms: [], mistakes: [] };
   if (text.length > MAX_SEARCH) {
-    search.mistakes.push({ message: `a search has at most ${MAX_SEARCH} characters`, from: MAX_SEARCH, to: text.length });
+    search.mistakes.push({
+      message: `a search has at most ${MAX_SEARCH} characters`,
+      from: MAX_SEARCH,
+      to: text.length,
+    });
     return search;
   }
   const reader = new Reader(text);

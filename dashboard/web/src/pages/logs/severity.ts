@@ -6,7 +6,15 @@ export type Level = 'unset' | 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'f
 export const LEVELS: readonly Level[] = ['unset', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
 /** The lowest number of each level; a level ends where the next begins. */
-const FIRST: Readonly<Record<Level, number>> = { unset: 0, trace: 1, debug: 5, info: 9, warn: 13, error: 17, fatal: 21 };
+const FIRST: Readonly<Record<Level, number>> = {
+  unset: 0,
+  trace: 1,
+  debug: 5,
+  info: 9,
+  warn: 13,
+  error: 17,
+  fatal: 21,
+};
 const LAST_NUMBER = 24;
 
 export function levelOf(severityNumber: number | null): Level {

@@ -5,7 +5,8 @@ import { layout, spread } from './layout';
 import { exporter as exporterCounter, Rates, receiver as receiverCounter } from './rates';
 import { exporter, receiver, snapshot } from './snapshot.fixture';
 
-const rated = (...snapshots: ReturnType<typeof snapshot>[]) => snapshots.reduce((rates, one) => rates.with(one), new Rates());
+const rated = (...snapshots: ReturnType<typeof snapshot>[]) =>
+  snapshots.reduce((rates, one) => rates.with(one), new Rates());
 const size = () => ({ width: 100, height: 40 });
 const place = (given = snapshot(), direction: 'right' | 'down' = 'right') =>
   layout(buildGraph(given, rated(given)), { direction, size, layerGap: 50, nodeGap: 10 });
@@ -15,19 +16,26 @@ describe('the graph', () => {
     const { nodes, edges, layers } = buildGraph(snapshot(), new Rates());
     expect(layers).toBe(6);
     expect(nodes.map(({ ref, layer }) => [ref.kind, layer])).toEqual([
-      ['receiver', 0], ['receiver', 0],
-      ['pipeline', 1], ['processor', 2], ['processor', 3],
+      ['receiver', 0],
+      ['receiver', 0],
       ['pipeline', 1],
-      ['pipeline', 1], ['processor', 2],
+      ['processor', 2],
+      ['processor', 3],
+      ['pipeline', 1],
+      ['pipeline', 1],
+      ['processor', 2],
       ['log', 4],
-      ['exporter', 5], ['exporter', 5],
+      ['exporter', 5],
+      ['exporter', 5],
     ]);
     expect(edges).toHaveLength(4 + 3 + 3 + 2);
     expect(new Set(nodes.map(({ key }) => key)).size).toBe(nodes.length);
   });
 
   it('keeps apart ids that join to the same text', () => {
-    expect(keyOf({ kind: 'processor', pipeline: 'a b', id: 'c' })).not.toBe(keyOf({ kind: 'processor', pipeline: 'a', id: 'b c' }));
+    expect(keyOf({ kind: 'processor', pipeline: 'a b', id: 'c' })).not.toBe(
+      keyOf({ kind: 'processor', pipeline: 'a', id: 'b c' }),
+    );
   });
 
   it('has the rates that the counters tell, and no others', () => {
@@ -44,7 +52,11 @@ describe('the graph', () => {
 describe('rates', () => {
   const accepted = receiverCounter('otlp', 'accepted_items');
   const moment = (now: number, items: number, started = 1000) =>
-    snapshot({ now_unix_ms: now, started_unix_ms: started, receivers: [receiver('otlp', [], { accepted_items: items })] });
+    snapshot({
+      now_unix_ms: now,
+      started_unix_ms: started,
+      receivers: [receiver('otlp', [], { accepted_items: items })],
+    });
 
   it('are made over the window', () => {
     expect(rated(moment(0, 0)).perSecond(accepted)).toBeNull();
@@ -75,13 +87,17 @@ describe('the layout', () => {
         for (const other of all) {
           if (one === other) continue;
           const apart =
-            one.x + one.width <= other.x || other.x + other.width <= one.x ||
-            one.y + one.height <= other.y || other.y + other.height <= one.y;
+            one.x + one.width <= other.x ||
+            other.x + other.width <= one.x ||
+            one.y + one.height <= other.y ||
+            other.y + other.height <= one.y;
           expect(apart, `${one.node.key} and ${other.node.key}`).toBe(true);
         }
       }
       const [across, along] = direction === 'right' ? (['y', 'x'] as const) : (['x', 'y'] as const);
-      const lane = all.filter(({ node }) => node.lanes.length === 1 && node.lanes[0] === 0 && [1, 2, 3].includes(node.layer));
+      const lane = all.filter(
+        ({ node }) => node.lanes.length === 1 && node.lanes[0] === 0 && [1, 2, 3].includes(node.layer),
+      );
       expect(new Set(lane.map((one) => one[across])).size).toBe(1);
       expect([...lane].sort((a, b) => a[along] - b[along]).map(({ node }) => node.layer)).toEqual([1, 2, 3]);
     });
@@ -97,8 +113,24 @@ describe('the layout', () => {
   });
 
   it('moves intervals apart as little as can be', () => {
-    expect(spread([{ length: 10, centre: 5 }, { length: 10, centre: 50 }], 2)).toEqual([0, 45]);
-    expect(spread([{ length: 10, centre: 20 }, { length: 10, centre: 20 }], 2)).toEqual([9, 21]);
+    expect(
+      spread(
+        [
+          { length: 10, centre: 5 },
+          { length: 10, centre: 50 },
+        ],
+        2,
+      ),
+    ).toEqual([0, 45]);
+    expect(
+      spread(
+        [
+          { length: 10, centre: 20 },
+          { length: 10, centre: 20 },
+        ],
+        2,
+      ),
+    ).toEqual([9, 21]);
     expect(spread([], 2)).toEqual([]);
   });
 });
@@ -107,7 +139,10 @@ describe('health', () => {
   it('is a word of its own for what is wrong', () => {
     const rates = new Rates();
     expect(receiverHealth(receiver('a', []), rates).word).toBe('running');
-    expect(exporterHealth(exporter('a', [], { state: 'retrying' }), rates)).toEqual({ health: 'warning', word: 'retrying' });
+    expect(exporterHealth(exporter('a', [], { state: 'retrying' }), rates)).toEqual({
+      health: 'warning',
+      word: 'retrying',
+    });
     expect(exporterHealth(exporter('a', [], { lost_items: 1 }), rates).word).toBe('lost data');
     const behind = { committed: 0, records: 1, items: 1, bytes: 1, oldest_age_seconds: 61 };
     expect(exporterHealth(exporter('a', [], { backlog: behind }), rates).word).toBe('behind');
@@ -119,7 +154,8 @@ describe('health', () => {
   });
 
   it('tells losing from having lost', () => {
-    const at = (now: number, lost: number) => snapshot({ now_unix_ms: now, exporters: [exporter('out', [], { lost_items: lost })] });
+    const at = (now: number, lost: number) =>
+      snapshot({ now_unix_ms: now, exporters: [exporter('out', [], { lost_items: lost })] });
     const rates = rated(at(0, 1), at(1000, 5));
     expect(exporterHealth(exporter('out', [], { lost_items: 5 }), rates).word).toBe('losing data');
   });

@@ -1,8 +1,8 @@
 // The graph that is drawn, from a snapshot: receivers, each pipeline as a lane of its processors, the log, the exporters
 // with their cursors.
 
-import * as rate from './rates';
 import type { Rates } from './rates';
+import * as rate from './rates';
 import type { Snapshot } from './snapshot';
 
 export type NodeRef =
@@ -55,15 +55,27 @@ export function buildGraph(snapshot: Snapshot, rates: Rates): Graph {
     pipelines.flatMap((pipeline, lane) => (uses(pipeline) ? [lane] : []));
 
   for (const { id } of snapshot.receivers) {
-    add({ kind: 'receiver', id }, 0, lanesOf((pipeline) => pipeline.receivers.includes(id)));
+    add(
+      { kind: 'receiver', id },
+      0,
+      lanesOf((pipeline) => pipeline.receivers.includes(id)),
+    );
   }
   pipelines.forEach((pipeline, lane) => {
     addLane(snapshot, rates, pipeline, edges, (ref, layer) => add(ref, layer, [lane]));
   });
-  add({ kind: 'log' }, logLayer, pipelines.map((_, lane) => lane));
+  add(
+    { kind: 'log' },
+    logLayer,
+    pipelines.map((_, lane) => lane),
+  );
   for (const { id } of snapshot.exporters) {
     const ref = { kind: 'exporter', id } as const;
-    add(ref, logLayer + 1, lanesOf((pipeline) => pipeline.exporters.includes(id)));
+    add(
+      ref,
+      logLayer + 1,
+      lanesOf((pipeline) => pipeline.exporters.includes(id)),
+    );
     edges.push({ from: 'log', to: keyOf(ref), rate: rates.perSecond(rate.exporter(id, 'exported_items')) });
   }
   const known = new Set(nodes.map((node) => node.key));

@@ -1,7 +1,7 @@
 // How a part fares, in a word. Colour never says it alone.
 
-import * as rate from './rates';
 import type { Rates } from './rates';
+import * as rate from './rates';
 import type { Exporter, Log, Processor, Receiver, State } from './snapshot';
 
 export type Health = 'good' | 'waiting' | 'warning' | 'critical';

@@ -16,7 +16,14 @@ export interface Placed extends Size {
 
 export interface Layout extends Size {
   placed: Map<string, Placed>;
-  edges: { key: string; from: string; to: string; rate: number | null; path: string; middle: { x: number; y: number } }[];
+  edges: {
+    key: string;
+    from: string;
+    to: string;
+    rate: number | null;
+    path: string;
+    middle: { x: number; y: number };
+  }[];
 }
 
 export interface Options {
@@ -126,8 +133,6 @@ function curve(from: Placed, to: Placed, right: boolean): { path: string; middle
     : { x: from.x + from.width / 2, y: from.y + from.height };
   const end = right ? { x: to.x, y: to.y + to.height / 2 } : { x: to.x + to.width / 2, y: to.y };
   const middle = { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 };
-  const bends = right
-    ? `${middle.x} ${start.y} ${middle.x} ${end.y}`
-    : `${start.x} ${middle.y} ${end.x} ${middle.y}`;
+  const bends = right ? `${middle.x} ${start.y} ${middle.x} ${end.y}` : `${start.x} ${middle.y} ${end.x} ${middle.y}`;
   return { path: `M${start.x} ${start.y}C${bends} ${end.x} ${end.y}`, middle };
 }

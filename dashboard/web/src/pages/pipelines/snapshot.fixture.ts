@@ -38,7 +38,13 @@ export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
     ready: true,
     memory: { resident_bytes: 0, admitted_bytes: 0, admission_limit_bytes: 1 },
     pipelines: [
-      { id: 'metrics', signal: 'metrics', receivers: ['otlp', 'host'], processors: ['limit', 'batch'], exporters: ['lake', 'out'] },
+      {
+        id: 'metrics',
+        signal: 'metrics',
+        receivers: ['otlp', 'host'],
+        processors: ['limit', 'batch'],
+        exporters: ['lake', 'out'],
+      },
       { id: 'logs', signal: 'logs', receivers: ['otlp'], processors: [], exporters: ['lake'] },
       { id: 'traces', signal: 'traces', receivers: ['otlp'], processors: ['limit'], exporters: ['lake'] },
     ],

@@ -7,7 +7,7 @@ describe('literals and identifiers', () => {
     expect(literal("'; DROP TABLE logs; --")).toBe("'''; DROP TABLE logs; --'");
     expect(literal("\\'")).toBe("'\\'''");
     expect(identifier('a"b')).toBe('"a""b"');
-    expect(identifier('a\'b')).toBe('"a\'b"');
+    expect(identifier("a'b")).toBe('"a\'b"');
   });
 
   it('leave placeholders, comments and markup as they are: inside quotes they are text', () => {

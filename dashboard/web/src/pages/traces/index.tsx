@@ -1,5 +1,21 @@
-import { EmptyState } from '../../ui';
+// Traces: the list, and one of them at /traces/{id}.
+import '../shared/pages.css';
+import '../logs/logs.css';
+import './traces.css';
+import { path } from '../../router';
+import { TraceList } from './TraceList';
+import { TracePage } from './TracePage';
 
 export default function Traces() {
-  return <EmptyState title="Traces is not built yet" />;
+  const encoded = /^\/traces\/([^/]+)$/.exec(path.value)?.[1];
+  if (!encoded) return <TraceList />;
+  return <TracePage key={encoded} id={decoded(encoded)} />;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

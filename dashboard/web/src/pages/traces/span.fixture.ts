@@ -2,7 +2,13 @@
 
 import type { Span } from './span';
 
-export const span = (id: string, parentId: string | null, start: number, end: number, more: Partial<Span> = {}): Span => ({
+export const span = (
+  id: string,
+  parentId: string | null,
+  start: number,
+  end: number,
+  more: Partial<Span> = {},
+): Span => ({
   id,
   parentId,
   name: id,

@@ -3,7 +3,8 @@ import { criticalPath } from './critical';
 import { span } from './span.fixture';
 import { at, buildTree, visibleNodes } from './tree';
 
-const names = (tree: ReturnType<typeof buildTree>) => tree.nodes.map((node) => `${' '.repeat(node.depth)}${node.span.name}`);
+const names = (tree: ReturnType<typeof buildTree>) =>
+  tree.nodes.map((node) => `${' '.repeat(node.depth)}${node.span.name}`);
 
 describe('the tree of a trace', () => {
   it('has parents before children, and children by start', () => {
@@ -25,7 +26,12 @@ describe('the tree of a trace', () => {
   });
 
   it('breaks circles at their earliest span', () => {
-    const tree = buildTree([span('a', 'c', 5, 10), span('b', 'a', 3, 9), span('c', 'b', 4, 8), span('self', 'self', 0, 1)]);
+    const tree = buildTree([
+      span('a', 'c', 5, 10),
+      span('b', 'a', 3, 9),
+      span('c', 'b', 4, 8),
+      span('self', 'self', 0, 1),
+    ]);
     expect(names(tree)).toEqual(['self', 'b', ' c', '  a']);
     expect(tree.nodes.map((node) => node.circular)).toEqual([true, true, false, false]);
     expect(tree.nodes.some((node) => node.orphan)).toBe(false);
@@ -76,7 +82,9 @@ describe('the tree of a trace', () => {
 describe('the critical path', () => {
   const path = (...spans: ReturnType<typeof span>[]) => {
     const tree = buildTree(spans);
-    return Object.fromEntries([...criticalPath(tree)].map(([index, sections]) => [at(tree.nodes, index).span.name, sections]));
+    return Object.fromEntries(
+      [...criticalPath(tree)].map(([index, sections]) => [at(tree.nodes, index).span.name, sections]),
+    );
   };
 
   it('is the root itself when it has no children', () => {
@@ -84,17 +92,29 @@ describe('the critical path', () => {
   });
 
   it('goes through the children that were waited for', () => {
-    expect(path(span('a', null, 0, 100), span('b', 'a', 10, 40), span('c', 'a', 50, 90), span('d', 'c', 60, 80))).toEqual({
-      a: [[0, 10], [40, 50], [90, 100]],
+    expect(
+      path(span('a', null, 0, 100), span('b', 'a', 10, 40), span('c', 'a', 50, 90), span('d', 'c', 60, 80)),
+    ).toEqual({
+      a: [
+        [0, 10],
+        [40, 50],
+        [90, 100],
+      ],
       b: [[10, 40]],
-      c: [[50, 60], [80, 90]],
+      c: [
+        [50, 60],
+        [80, 90],
+      ],
       d: [[60, 80]],
     });
   });
 
   it('leaves out what ran beside it', () => {
     expect(path(span('a', null, 0, 100), span('long', 'a', 10, 90), span('short', 'a', 10, 30))).toEqual({
-      a: [[0, 10], [90, 100]],
+      a: [
+        [0, 10],
+        [90, 100],
+      ],
       long: [[10, 90]],
     });
   });
@@ -106,7 +126,10 @@ describe('the critical path', () => {
   it('is as long as the root', () => {
     // Pseudo-random trees: every moment of the root is on the path exactly once, if children stay inside their parents.
     let seed = 7;
-    const random = () => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648;
+    const random = () => {
+      seed = (seed * 1103515245 + 12345) % 2147483648;
+      return seed / 2147483648;
+    };
     for (let round = 0; round < 50; round++) {
       const spans = [span('s0', null, 0, 10_000)];
       for (let i = 1; i < 60; i++) {

@@ -1,0 +1,70 @@
+// How many records there were when, by severity.
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { Chart } from '../../charts/Chart';
+import type { Frame } from '../../live/frame';
+import { useLive } from '../../live/live';
+import { EmptyState, ErrorState, Loading } from '../../ui';
+import { formatCount } from '../shared/format';
+import { reader } from '../shared/frame-reader';
+import { barsSql } from './filter';
+
+// As the field has them: red is wrong, yellow asks to be looked at.
+const LEVEL_COLORS = {
+  unset: 'muted',
+  trace: 'teal',
+  debug: 'blue',
+  info: 'green',
+  warn: 'yellow',
+  error: 'red',
+  fatal: 'purple',
+} as const;
+
+const HEIGHT = 110;
+
+export function SeverityBars({ condition }: { readonly condition: string | null }) {
+  const place = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(800);
+  useLayoutEffect(() => {
+    const measure = () => setWidth(place.current?.clientWidth ?? 800);
+    measure();
+    const observer = new ResizeObserver(measure);
+    if (place.current) observer.observe(place.current);
+    return () => observer.disconnect();
+  }, []);
+  // A bar is wider than a pixel.
+  const live = useLive({ sql: barsSql(condition), mode: 'series', width: Math.max(100, width / 8) });
+  const [frame, state, error] = [live.rows.value, live.state.value, live.error.value];
+  return (
+    <section class="panel-box severity-bars" aria-label="Records over time" ref={place}>
+      <p class="hint total" role="status">
+        {frame && state !== 'error' ? `${formatCount(total(frame))} records` : ''}
+      </p>
+      <div style={{ height: `${HEIGHT}px` }}>
+        {state === 'error' && error ? (
+          <ErrorState problem={error} onRetry={live.retry} />
+        ) : !frame && state === 'loading' ? (
+          <Loading />
+        ) : !frame || frame.length === 0 ? (
+          <EmptyState title="No records in this range" />
+        ) : (
+          <Chart
+            kind="stacked"
+            title="Records by severity"
+            frame={frame}
+            series="{severity}"
+            colors={LEVEL_COLORS}
+            height={HEIGHT}
+            stepMs={live.stepMs.value}
+          />
+        )}
+      </div>
+    </section>
+  );
+}
+
+function total(frame: Frame): number {
+  const values = reader(frame, 'value');
+  let sum = 0;
+  for (let row = 0; row < frame.length; row++) sum += values.number(row) ?? 0;
+  return sum;
+}

@@ -1,0 +1,112 @@
+// The traces of the range: filters, a picture of their durations, the list.
+import { useMemo, useState } from 'preact/hooks';
+import { useLive } from '../../live/live';
+import { Link, navigate, setQuery, search as urlQuery } from '../../router';
+import { absolute, bounds, formatRangeQuery, range } from '../../time/range';
+import { Button, EmptyState, ErrorState, Loading, Toolbar } from '../../ui';
+import { formatCount } from '../shared/format';
+import { Icon } from '../shared/icons';
+import { filterOf, MOST_TRACES, OPERATIONS_SQL, tracesSql } from './list-query';
+import { Scatter } from './Scatter';
+import { operationsOf, summariesOf } from './summaries';
+import { TraceFilters } from './TraceFilters';
+import { TraceTable, traceAddress } from './TraceTable';
+
+const HALF_DAY = 43_200_000;
+
+export function TraceList() {
+  const filter = filterOf(urlQuery.value);
+  const sql = tracesSql(filter);
+  const live = useLive({ sql, mode: 'table', limit: MOST_TRACES });
+  const operations = useLive({ sql: OPERATIONS_SQL, mode: 'table', limit: 2000 });
+  const [frame, state, error] = [live.rows.value, live.state.value, live.error.value];
+  const choices = operations.rows.value;
+  const known = useMemo(() => (choices ? operationsOf(choices) : []), [choices]);
+  const newest = useMemo(() => (frame ? { traces: summariesOf(frame), ...limits(frame) } : null), [frame]);
+  const [stopped, setStopped] = useState<{ sql: string; shown: typeof newest } | null>(null);
+  const shown = stopped?.sql === sql ? stopped.shown : newest;
+  const paused = shown !== newest || stopped?.sql === sql;
+  return (
+    <div class="page traces">
+      <h1>Traces</h1>
+      <TraceFilters filter={filter} operations={known} />
+      {state === 'error' && error ? (
+        <ErrorState problem={error} onRetry={live.retry} />
+      ) : !shown ? (
+        state === 'disconnected' ? (
+          <EmptyState title="Disconnected">Catchment does not answer; trying again.</EmptyState>
+        ) : state === 'empty' ? (
+          <Nothing />
+        ) : (
+          <Loading />
+        )
+      ) : (
+        <>
+          <section class="panel-box" aria-label="Durations">
+            <Toolbar label="The list">
+              <span class={`tail-state ${paused ? 'paused' : state}`}>
+                {paused ? 'Paused' : state === 'disconnected' ? 'Disconnected' : 'Live'}
+              </span>
+              <Button kind="quiet" onClick={() => setStopped(paused ? null : { sql, shown: newest })}>
+                <Icon name={paused ? 'play' : 'pause'} /> {paused ? 'Resume' : 'Pause'}
+              </Button>
+              <span class="hint" role="status">
+                {shown.traces.length >= MOST_TRACES
+                  ? `The first ${formatCount(MOST_TRACES)} traces`
+                  : `${formatCount(shown.traces.length)} traces`}
+              </span>
+              <span class="grow" />
+              <Link class="button quiet" href={`/explore?sql=${encodeURIComponent(sql)}`}>
+                As SQL
+              </Link>
+            </Toolbar>
+            {shown.traces.length > 0 && (
+              <Scatter
+                traces={shown.traces}
+                from={shown.from}
+                to={shown.to}
+                onOpen={(trace) => navigate(traceAddress(trace))}
+                onSelect={narrow}
+              />
+            )}
+          </section>
+          {shown.traces.length > 0 ? (
+            <section class="panel-box">
+              <TraceTable traces={shown.traces} withDate={needsDate()} />
+            </section>
+          ) : (
+            <Nothing />
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function limits(frame: { from: number; to: number }): { from: number; to: number } {
+  // A result without a window is of the page's range.
+  return frame.to > 0 ? { from: frame.from, to: frame.to } : bounds(range.peek());
+}
+
+function narrow({ from, to, least, most }: { from: number; to: number; least: number; most: number }): void {
+  const duration = (nanoseconds: number) => `${Math.round(nanoseconds / 1000)}us`;
+  setQuery({
+    ...formatRangeQuery(absolute(Math.floor(from), Math.ceil(to))),
+    min: duration(least),
+    max: duration(most),
+  });
+}
+
+function needsDate(): boolean {
+  const of = range.value;
+  return of.kind === 'absolute' || of.lastMs > HALF_DAY;
+}
+
+function Nothing() {
+  return (
+    <EmptyState title="No traces">
+      Nothing in this range fits. Widen the range or the filters; spans arrive over OTLP at ports 4317 (gRPC) and 4318
+      (HTTP).
+    </EmptyState>
+  );
+}
