@@ -1,11 +1,12 @@
 // How many records there were when, by severity.
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import { Chart } from '../../charts/Chart';
 import type { Frame } from '../../live/frame';
 import { useLive } from '../../live/live';
 import { EmptyState, ErrorState, Loading } from '../../ui';
 import { formatCount } from '../shared/format';
 import { reader } from '../shared/frame-reader';
+import { useWidth } from '../shared/use-width';
 import { barsSql } from './filter';
 
 // As the field has them: red is wrong, yellow asks to be looked at.
@@ -23,14 +24,7 @@ const HEIGHT = 110;
 
 export function SeverityBars({ condition }: { readonly condition: string | null }) {
   const place = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(800);
-  useLayoutEffect(() => {
-    const measure = () => setWidth(place.current?.clientWidth ?? 800);
-    measure();
-    const observer = new ResizeObserver(measure);
-    if (place.current) observer.observe(place.current);
-    return () => observer.disconnect();
-  }, []);
+  const width = useWidth(place, 800);
   // A bar is wider than a pixel.
   const live = useLive({ sql: barsSql(condition), mode: 'series', width: Math.max(100, width / 8) });
   const [frame, state, error] = [live.rows.value, live.state.value, live.error.value];

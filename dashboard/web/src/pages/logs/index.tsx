@@ -68,7 +68,7 @@ function Records({ search, tail }: { readonly search: Searching; readonly tail: 
       <div
         ref={scroller}
         class="scroll-box"
-        style={{ height: `${height}px`, '--extra-columns': columns.length }}
+        style={{ height: `${height}px`, '--columns': gridColumns(columns.length, needsDate()) }}
         onScroll={(event) => hold('scroll', event.currentTarget.scrollTop > 8)}
         onPointerEnter={(event) => event.pointerType === 'mouse' && hold('hover', true)}
         onPointerLeave={() => hold('hover', false)}
@@ -90,6 +90,12 @@ function Records({ search, tail }: { readonly search: Searching; readonly tail: 
       </div>
     </section>
   );
+}
+
+/** Chevron, time, level, service, the chosen attributes, body. */
+function gridColumns(extra: number, withDate: boolean): string {
+  const chosen = extra > 0 ? `repeat(${extra}, minmax(60px, 160px)) ` : '';
+  return `24px ${withDate ? 174 : 92}px 44px minmax(70px, 130px) ${chosen}minmax(0, 1fr)`;
 }
 
 /** In the URL, so that a link shows the same; what was chosen last otherwise. */

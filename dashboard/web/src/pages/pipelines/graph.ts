@@ -103,7 +103,9 @@ function addLane(
     const incoming = rates.perSecond(rate.processor(pipeline.id, id, 'incoming_items'));
     edges.push({ from, to: keyOf(ref), rate: incoming ?? out });
     from = keyOf(ref);
-    out = rates.perSecond(rate.processor(pipeline.id, id, 'outgoing_items'));
+    // What is not counted does not run before the log (`batch`): it lets everything through.
+    const runs = snapshot.processors.some((one) => one.id === id && one.pipeline === pipeline.id);
+    if (runs) out = rates.perSecond(rate.processor(pipeline.id, id, 'outgoing_items'));
   });
   edges.push({ from, to: 'log', rate: out });
 }

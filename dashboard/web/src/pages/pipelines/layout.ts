@@ -32,6 +32,8 @@ export interface Options {
   /** Between layers, and between the nodes of one. */
   layerGap: number;
   nodeGap: number;
+  /** Across the layers; what fits into it is moved into it. */
+  limit?: number;
 }
 
 export function layout(graph: Graph, options: Options): Layout {
@@ -51,7 +53,7 @@ export function layout(graph: Graph, options: Options): Layout {
     }));
     // Of equal wishes, the order of the configuration.
     wanted.sort((a, b) => a.centre - b.centre);
-    const starts = spread(wanted, options.nodeGap);
+    const starts = within(spread(wanted, options.nodeGap), wanted.at(-1)?.length ?? 0, options.limit);
     wanted.forEach(({ node }, index) => {
       const start = starts[index] ?? 0;
       const size = options.size(node);
@@ -59,7 +61,7 @@ export function layout(graph: Graph, options: Options): Layout {
     });
     offset += Math.max(...nodes.map((node) => along(options.size(node)))) + options.layerGap;
   }
-  return finish(graph, placed, right);
+  return finish(graph, placed, options.layerGap, right);
 }
 
 /** A lane is as thick as its thickest node; receivers and exporters that are more than the lanes spread beyond them. */
@@ -107,7 +109,15 @@ export function spread(wanted: readonly { length: number; centre: number }[], ga
   return starts;
 }
 
-function finish(graph: Graph, placed: Map<string, Placed>, right: boolean): Layout {
+function within(starts: number[], lastLength: number, limit: number | undefined): number[] {
+  const first = starts[0];
+  if (limit === undefined || first === undefined) return starts;
+  const over = (starts.at(-1) ?? 0) + lastLength - limit;
+  const move = Math.min(first, Math.max(over, Math.min(0, first)));
+  return starts.map((start) => start - move);
+}
+
+function finish(graph: Graph, placed: Map<string, Placed>, gap: number, right: boolean): Layout {
   const all = [...placed.values()];
   const left = Math.min(0, ...all.map(({ x }) => x));
   const top = Math.min(0, ...all.map(({ y }) => y));
@@ -117,7 +127,7 @@ function finish(graph: Graph, placed: Map<string, Placed>, right: boolean): Layo
   }
   const edges = graph.edges.flatMap(({ from, to, rate }) => {
     const [start, end] = [placed.get(from), placed.get(to)];
-    return start && end ? [{ key: `${from} ${to}`, from, to, rate, ...curve(start, end, right) }] : [];
+    return start && end ? [{ key: `${from} ${to}`, from, to, rate, ...curve(start, end, gap, right) }] : [];
   });
   return {
     placed,
@@ -127,12 +137,21 @@ function finish(graph: Graph, placed: Map<string, Placed>, right: boolean): Layo
   };
 }
 
-function curve(from: Placed, to: Placed, right: boolean): { path: string; middle: { x: number; y: number } } {
+/** Along its own lane up to the gap before its end, so that it crosses nobody else's lane on the way, then a bend. */
+function curve(
+  from: Placed,
+  to: Placed,
+  gap: number,
+  right: boolean,
+): { path: string; middle: { x: number; y: number } } {
   const start = right
     ? { x: from.x + from.width, y: from.y + from.height / 2 }
     : { x: from.x + from.width / 2, y: from.y + from.height };
   const end = right ? { x: to.x, y: to.y + to.height / 2 } : { x: to.x + to.width / 2, y: to.y };
-  const middle = { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 };
-  const bends = right ? `${middle.x} ${start.y} ${middle.x} ${end.y}` : `${start.x} ${middle.y} ${end.x} ${middle.y}`;
-  return { path: `M${start.x} ${start.y}C${bends} ${end.x} ${end.y}`, middle };
+  const bend = right
+    ? { x: Math.max(start.x, end.x - gap), y: start.y }
+    : { x: start.x, y: Math.max(start.y, end.y - gap) };
+  const middle = { x: (bend.x + end.x) / 2, y: (bend.y + end.y) / 2 };
+  const pulls = right ? `${middle.x} ${bend.y} ${middle.x} ${end.y}` : `${bend.x} ${middle.y} ${end.x} ${middle.y}`;
+  return { path: `M${start.x} ${start.y}L${bend.x} ${bend.y}C${pulls} ${end.x} ${end.y}`, middle };
 }

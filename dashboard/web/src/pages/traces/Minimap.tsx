@@ -1,6 +1,7 @@
 // All of the trace in a strip: a line a span, and the part that is enlarged.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatDuration } from '../shared/format';
+import { useWidth } from '../shared/use-width';
 import { NO_SERVICE } from './colors';
 import { isError } from './span';
 import type { Window } from './time-scale';
@@ -19,11 +20,12 @@ interface Props {
 
 export function Minimap({ tree, window, whole, onWindow, colors }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const width = useWidth(canvas);
+  const width = useWidth(canvas, 0);
+  const turn = useThemeTurn();
   const drag = useDragZoom(whole, whole, onWindow);
   useEffect(() => {
     if (canvas.current) paint(canvas.current, tree, whole, colors, width);
-  }, [tree, whole, colors, width]);
+  }, [tree, whole, colors, width, turn]);
   const length = whole.to - whole.from;
   const share = (time: number) => `${((time - whole.from) / length) * 100}%`;
   const zoomed = window.from > whole.from || window.to < whole.to;
@@ -46,29 +48,21 @@ export function Minimap({ tree, window, whole, onWindow, colors }: Props) {
   );
 }
 
-function useWidth(element: { readonly current: HTMLElement | null }): number {
-  const [width, setWidth] = useState(0);
+/** Counts the changes of theme: a canvas keeps the colours it was painted with. */
+function useThemeTurn(): number {
+  const [turn, setTurn] = useState(0);
   useEffect(() => {
-    const look = () => setWidth(element.current?.clientWidth ?? 0);
-    look();
-    const observer = new ResizeObserver(look);
-    if (element.current) observer.observe(element.current);
-    // Colours are those of the theme when it was painted.
+    const again = () => setTurn((turn) => turn + 1);
     const scheme = matchMedia('(prefers-color-scheme: dark)');
-    const again = () => {
-      setWidth(0);
-      requestAnimationFrame(look);
-    };
     const themed = new MutationObserver(again);
     themed.observe(document.documentElement, { attributeFilter: ['data-theme'] });
     scheme.addEventListener('change', again);
     return () => {
-      observer.disconnect();
       themed.disconnect();
       scheme.removeEventListener('change', again);
     };
-  }, [element]);
-  return width;
+  }, []);
+  return turn;
 }
 
 function paint(

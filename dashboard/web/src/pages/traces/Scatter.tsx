@@ -1,9 +1,10 @@
 // Each trace as a point: when it began, how long it took. Traces with errors are crosses. Points open their trace; drawing a
 // rectangle narrows the range and the durations. The table below says the same to who cannot use it.
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { zoneSignal } from '../../time/range';
 import { formatDuration, formatTime } from '../shared/format';
 import { Label } from '../shared/Label';
+import { useWidth } from '../shared/use-width';
 import { NO_SERVICE } from './colors';
 import { nearest, type Point, points, powers, type Scales, scales } from './scatter-scale';
 import type { Summary } from './summaries';
@@ -20,14 +21,7 @@ interface Props {
 
 export function Scatter({ traces, from, to, onOpen, onSelect }: Props) {
   const place = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(600);
-  useLayoutEffect(() => {
-    const look = () => setWidth(place.current?.clientWidth ?? 600);
-    look();
-    const observer = new ResizeObserver(look);
-    if (place.current) observer.observe(place.current);
-    return () => observer.disconnect();
-  }, []);
+  const width = useWidth(place, 600);
   const scale = useMemo(() => scales(traces, from, to, width, HEIGHT), [traces, from, to, width]);
   const drawn = useMemo(() => points(traces, scale), [traces, scale]);
   const [hover, setHover] = useState<Point | null>(null);

@@ -8,7 +8,7 @@ const SHOWN = 12;
 
 export function Services({ services, total }: { readonly services: readonly ServiceShare[]; readonly total: number }) {
   return (
-    <ul class="services" aria-label="Services">
+    <ul class="trace-services" aria-label="Services">
       {services.slice(0, SHOWN).map(({ name, color, spans, errors, self }) => (
         <li key={name} style={{ '--service': color }}>
           <span class="swatch" aria-hidden="true" />

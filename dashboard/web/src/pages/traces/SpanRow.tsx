@@ -133,15 +133,14 @@ function Bar(props: {
       ? { insetInlineStart: `calc(${percent(right)} + 6px)` }
       : bar.left > 0.18
         ? { insetInlineEnd: `calc(${percent(1 - bar.left)} + 6px)` }
-        : null;
+        : { insetInlineStart: `calc(${percent(bar.left)} + 8px)` };
+  const inside = right >= 0.82 && bar.left <= 0.18;
   return (
     <>
       <span
         class={`bar ${isError(span) ? 'error' : ''}`}
         style={{ left: percent(bar.left), width: percent(bar.width) }}
-      >
-        {label === null && <span class="inside">{duration}</span>}
-      </span>
+      />
       {props.critical.map(([from, to]) => {
         const part = place(from, to, window);
         return (
@@ -156,11 +155,9 @@ function Bar(props: {
           )
         );
       })}
-      {label && (
-        <span class="duration" style={label}>
-          {duration}
-        </span>
-      )}
+      <span class={`duration ${inside ? 'inside' : ''}`} style={label}>
+        {duration}
+      </span>
     </>
   );
 }

@@ -1,5 +1,5 @@
 // The traces as rows; each is a link to its spans.
-import { useCallback, useRef } from 'preact/hooks';
+import { useCallback, useMemo, useRef } from 'preact/hooks';
 import { Link } from '../../router';
 import { zoneSignal } from '../../time/range';
 import { formatCount, formatDateTime, formatDuration, formatTime } from '../shared/format';
@@ -20,9 +20,9 @@ export function TraceTable({ traces, withDate }: { readonly traces: readonly Sum
   const height = useFillHeight(scroller, 280);
   const keyOf = useCallback((row: number) => traces[row]?.id ?? String(row), [traces]);
   const rows = useVirtualRows({ count: traces.length, keyOf, estimate: ROW_HEIGHT, scroller });
-  const longest = traces.reduce((most, { duration }) => Math.max(most, duration), 1);
+  const long = useMemo(() => longDuration(traces), [traces]);
   return (
-    <div class="trace-table">
+    <div class="trace-table" style={withDate ? { '--start': '174px' } : undefined}>
       <div class="trace-row header" aria-hidden="true">
         {['Start', 'Root', 'Duration', 'Spans', 'Services', 'Errors'].map((name) => (
           <span key={name} class={name.toLowerCase()}>
@@ -36,7 +36,7 @@ export function TraceTable({ traces, withDate }: { readonly traces: readonly Sum
             <Row
               key={trace.id}
               trace={trace}
-              longest={longest}
+              long={long}
               withDate={withDate}
               index={rows.first + offset}
               count={traces.length}
@@ -49,16 +49,22 @@ export function TraceTable({ traces, withDate }: { readonly traces: readonly Sum
   );
 }
 
+/** What fills the bar: one trace in twenty is longer. The very longest would leave nothing of the others. */
+function longDuration(traces: readonly Summary[]): number {
+  const sorted = traces.map(({ duration }) => duration).sort((a, b) => a - b);
+  return Math.max(1, sorted[Math.floor(sorted.length * 0.95)] ?? 1);
+}
+
 interface RowProps {
   readonly trace: Summary;
-  readonly longest: number;
+  readonly long: number;
   readonly withDate: boolean;
   readonly index: number;
   readonly count: number;
   readonly measure: (element: HTMLElement | null) => void;
 }
 
-function Row({ trace, longest, withDate, index, count, measure }: RowProps) {
+function Row({ trace, long, withDate, index, count, measure }: RowProps) {
   const zone = zoneSignal.value;
   return (
     <div ref={measure} role="listitem" aria-posinset={index + 1} aria-setsize={count} class="trace-item">
@@ -69,7 +75,7 @@ function Row({ trace, longest, withDate, index, count, measure }: RowProps) {
           <Label text={trace.name || '(no name)'} class="operation" />
         </span>
         <span class="duration">
-          <span class="length" style={{ width: `${(trace.duration / longest) * 100}%` }} />
+          <span class="length" style={{ width: `${Math.min(1, trace.duration / long) * 100}%` }} />
           <span>{formatDuration(trace.duration)}</span>
         </span>
         <span class="spans">

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks';
 import { formatDuration } from '../shared/format';
 import { useFillHeight } from '../shared/use-fill-height';
+import { useWidth } from '../shared/use-width';
 import { Spaced, useVirtualRows } from '../shared/VirtualList';
 import type { Section } from './critical';
 import { SpanRow } from './SpanRow';
@@ -60,7 +61,11 @@ export function Waterfall(props: WaterfallProps) {
       onKeyDown={onKeyDown}
     >
       <Axis window={window} drag={drag} />
-      <div ref={scroller} class="scroll-box rows" style={{ height: `${height}px` }}>
+      <div
+        ref={scroller}
+        class="scroll-box rows"
+        style={{ height: `${Math.min(height, visible.length * ROW_HEIGHT + 1)}px` }}
+      >
         <Spaced rows={rows}>
           {visible.slice(rows.first, rows.end).map((index, offset) => (
             <SpanRow
@@ -80,15 +85,17 @@ export function Waterfall(props: WaterfallProps) {
 
 function Axis({ window, drag }: { readonly window: Window; readonly drag: ReturnType<typeof useDragZoom> }) {
   const length = window.to - window.from;
+  const place = useRef<HTMLDivElement>(null);
+  const width = useWidth(place, 600);
   return (
     <div class="axis" aria-hidden="true">
       <span class="name">Span</span>
-      <div class="timeline" {...drag.handlers}>
-        {ticks(window, 5).map((tick) => {
+      <div ref={place} class="timeline" {...drag.handlers}>
+        {ticks(window, Math.max(1, Math.min(8, Math.floor(width / 90)))).map((tick) => {
           const share = (tick - window.from) / length;
           return (
             <span key={tick} class={share > 0.9 ? 'tick last' : 'tick'} style={{ left: `${share * 100}%` }}>
-              {formatDuration(tick)}
+              {tick === 0 ? '0' : formatDuration(tick)}
             </span>
           );
         })}

@@ -1,0 +1,96 @@
+// What a node of the graph says.
+import { formatBytes, formatCount, formatDuration, formatRate, formatShort } from '../shared/format';
+import { Label } from '../shared/Label';
+import type { GraphNode } from './graph';
+import { exporterHealth, logHealth, processorHealth, receiverHealth, type Verdict } from './health';
+import type { Rates } from './rates';
+import * as rate from './rates';
+import type { Exporter, Log, Snapshot } from './snapshot';
+import { VerdictMark } from './Verdict';
+
+interface Props {
+  readonly node: GraphNode;
+  readonly snapshot: Snapshot;
+  readonly rates: Rates;
+  readonly selected: boolean;
+  readonly onSelect: () => void;
+}
+
+interface Said {
+  readonly kind: string;
+  readonly name: string;
+  readonly verdict: Verdict | null;
+  readonly lines: readonly string[];
+}
+
+export function GraphNodeView({ node, snapshot, rates, selected, onSelect }: Props) {
+  const { kind, name, verdict, lines } = whatItSays(node, snapshot, rates);
+  return (
+    <button
+      type="button"
+      class={`node ${node.ref.kind} ${verdict?.health ?? ''}`}
+      aria-pressed={selected}
+      onClick={onSelect}
+    >
+      <span class="kind">{kind}</span>
+      <Label text={name} class="id" />
+      {verdict && verdict.health !== 'good' && <VerdictMark verdict={verdict} />}
+      {lines.map((line) => (
+        <span key={line} class="line">
+          {line}
+        </span>
+      ))}
+    </button>
+  );
+}
+
+function whatItSays({ ref }: GraphNode, snapshot: Snapshot, rates: Rates): Said {
+  switch (ref.kind) {
+    case 'receiver': {
+      const receiver = snapshot.receivers.find(({ id }) => id === ref.id);
+      const lines = [`${formatRate(rates.perSecond(rate.receiver(ref.id, 'accepted_items')))} accepted`];
+      if (receiver && receiver.refused_items > 0) lines.push(`${formatShort(receiver.refused_items)} refused`);
+      return { kind: 'receiver', name: ref.id, verdict: receiver ? receiverHealth(receiver, rates) : null, lines };
+    }
+    case 'pipeline':
+      return { kind: 'pipeline', name: ref.id, verdict: null, lines: [] };
+    case 'processor': {
+      const one = snapshot.processors.find(({ id, pipeline }) => id === ref.id && pipeline === ref.pipeline);
+      const lines = one && one.refused_items > 0 ? [`${formatShort(one.refused_items)} refused`] : [];
+      return { kind: 'processor', name: ref.id, verdict: one ? processorHealth(one, rates) : null, lines };
+    }
+    case 'log':
+      return {
+        kind: 'log',
+        name: 'Durable log',
+        verdict: logHealth(snapshot.log, rates),
+        lines: logLines(snapshot.log, rates),
+      };
+    case 'exporter': {
+      const exporter = snapshot.exporters.find(({ id }) => id === ref.id);
+      return {
+        kind: 'exporter',
+        name: ref.id,
+        verdict: exporter ? exporterHealth(exporter, rates) : null,
+        lines: exporter ? exporterLines(exporter) : [],
+      };
+    }
+  }
+}
+
+function logLines(log: Log, rates: Rates): string[] {
+  const used = log.limit_bytes > 0 ? ` of ${formatBytes(log.limit_bytes)}` : '';
+  return [`${formatBytes(log.bytes)}${used}`, `${formatRate(rates.perSecond(rate.log('appended_records')))} records`];
+}
+
+function exporterLines({ backlog, lost_items, retries }: Exporter): string[] {
+  const behind =
+    backlog.records === 0
+      ? 'nothing waits'
+      : `${formatShort(backlog.items)} wait, ${formatBytes(backlog.bytes)}, ${formatDuration(Math.round(backlog.oldest_age_seconds) * 1e9)}`;
+  const trouble = [
+    lost_items > 0 && `${formatCount(lost_items)} lost`,
+    retries > 0 && `${formatShort(retries)} ${retries === 1 ? 'retry' : 'retries'}`,
+  ].filter(Boolean);
+  return trouble.length > 0 ? [behind, trouble.join(', ')] : [behind];
+}
