@@ -30,6 +30,8 @@ export interface DataTableProps {
   readonly links?: readonly CellLink[] | undefined;
   /** Newest first, for results in order of time. */
   readonly newestFirst?: boolean;
+  /** A cell was chosen, by a click or with the arrow keys: its column, and its row in the frame. */
+  readonly onCell?: ((column: number, row: number) => void) | undefined;
 }
 
 const ROW = 26;
@@ -81,7 +83,7 @@ export function linkOf(frame: Frame, row: number, to: string): string {
 }
 
 export function DataTable(props: DataTableProps) {
-  const { frame, caption, unit, percent = false, columns, links = [], newestFirst = false } = props;
+  const { frame, caption, unit, percent = false, columns, links = [], newestFirst = false, onCell } = props;
   const [sort, setSort] = useState<Sort | null>(null);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(400);
@@ -100,6 +102,21 @@ export function DataTable(props: DataTableProps) {
     () => formatters(frame, { unit, percent, columns }, zoneSignal.value),
     [frame, unit, percent, columns, zoneSignal.value],
   );
+  const [chosen, setChosen] = useState<CellPlace | null>(null);
+  const choose = (place: CellPlace) => {
+    const row = order[place.at];
+    if (!onCell || row === undefined) return;
+    setChosen(place);
+    onCell(place.column, row);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!onCell || event.target !== scroller.current) return;
+    const next = moved(event.key, chosen, order.length, frame.columns.length);
+    if (!next) return;
+    event.preventDefault();
+    choose(next);
+    reveal(scroller.current, next.at);
+  };
   const onSort = (column: number) =>
     setSort(
       sort?.column !== column ? { column, descending: true } : sort.descending ? { column, descending: false } : null,
@@ -112,6 +129,7 @@ export function DataTable(props: DataTableProps) {
       role="group"
       aria-label={caption ? `${caption}, table` : 'Table'}
       onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      onKeyDown={onKeyDown}
     >
       <table aria-rowcount={order.length + 1}>
         {caption && <caption class="visually-hidden">{caption}</caption>}
@@ -147,6 +165,8 @@ export function DataTable(props: DataTableProps) {
                   link={links.find((link) => link.column === name)}
                   frame={frame}
                   row={row}
+                  chosen={onCell !== undefined && chosen?.at === first + i && chosen.column === column}
+                  onChoose={onCell && (() => choose({ at: first + i, column }))}
                 />
               ))}
             </tr>
@@ -157,6 +177,32 @@ export function DataTable(props: DataTableProps) {
       {frame.truncated && <p class="legend-note">There are more rows than are shown.</p>}
     </div>
   );
+}
+
+interface CellPlace {
+  /** Position in the order shown. */
+  readonly at: number;
+  readonly column: number;
+}
+
+function moved(key: string, from: CellPlace | null, rows: number, columns: number): CellPlace | null {
+  const step = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[key];
+  if (!step || rows === 0 || columns === 0) return null;
+  if (!from) return { at: 0, column: 0 };
+  const within = (value: number, count: number) => Math.min(count - 1, Math.max(0, value));
+  return {
+    at: within(from.at + (step[0] as number), rows),
+    column: within(from.column + (step[1] as number), columns),
+  };
+}
+
+/** The head lies over the first row's place. */
+function reveal(scroller: HTMLElement | null, at: number): void {
+  if (!scroller) return;
+  const top = at * ROW;
+  if (top < scroller.scrollTop) scroller.scrollTop = top;
+  else if (top + 2 * ROW > scroller.scrollTop + scroller.clientHeight)
+    scroller.scrollTop = top + 2 * ROW - scroller.clientHeight;
 }
 
 function Spacer({ rows, columns }: { readonly rows: number; readonly columns: number }) {
@@ -204,15 +250,26 @@ interface CellProps {
   readonly link: CellLink | undefined;
   readonly frame: Frame;
   readonly row: number;
+  readonly chosen: boolean;
+  readonly onChoose: (() => void) | undefined;
 }
 
-function Cell({ value, format, right, link, frame, row }: CellProps) {
-  if (value === null) return <td class={right ? 'right null' : 'null'}>null</td>;
+function Cell({ value, format, right, link, frame, row, chosen, onChoose }: CellProps) {
+  const classes = [right && 'right', value === null && 'null', chosen && 'chosen'].filter(Boolean).join(' ');
+  if (value === null) {
+    return (
+      // biome-ignore lint/a11y/useKeyWithClickEvents: the table around it has the arrow keys
+      <td class={classes} onClick={onChoose}>
+        null
+      </td>
+    );
+  }
   const whole = format(value);
   // Of a cell of many kilobytes the page shows the beginning; it is in the download as it is.
   const text = whole.length > MOST_CELL ? `${whole.slice(0, MOST_CELL)}…` : whole;
   return (
-    <td class={right ? 'right' : ''} title={text.length > 24 ? text : undefined}>
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the table around it has the arrow keys
+    <td class={classes} onClick={onChoose} title={text.length > 24 ? text : undefined}>
       {link ? (
         <Link href={linkOf(frame, row, link.to)}>
           <bdi>{text}</bdi>

@@ -1,5 +1,5 @@
 // The answer as a chart or a table, with what it took; downloads.
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { Chart } from '../../charts/Chart';
 import { DataTable } from '../../charts/DataTable';
 import type { Frame } from '../../live/frame';
@@ -9,6 +9,7 @@ import { bounds, range } from '../../time/range';
 import { Button, EmptyState, ErrorState, Loading, Tabs } from '../../ui';
 import { formatCount, formatDuration } from '../shared/format';
 import { Icon } from '../shared/icons';
+import { CellValue } from './CellValue';
 import { chooseKind, type Kind, kindsFor } from './chart-kind';
 import { fill, isTimed, stepFor } from './template';
 import { MOST_ROWS, type Outcome } from './use-run';
@@ -31,6 +32,8 @@ interface Props {
 
 export function Results({ sql, outcome, width }: Props) {
   const { frame, problem, state } = outcome;
+  const [cell, setCell] = useState<{ column: number; row: number } | null>(null);
+  useEffect(() => setCell(null), [sql]);
   if (!frame) {
     if (problem?.kind === 'no_data_yet') return <EmptyState title="No such data yet">{problem.message}</EmptyState>;
     if (problem) return <ErrorState problem={problem} />;
@@ -66,9 +69,12 @@ export function Results({ sql, outcome, width }: Props) {
         ) : kind ? (
           <Chart kind={kind} frame={frame} title="Result" height={320} stepMs={outcome.stepMs || undefined} />
         ) : (
-          <DataTable frame={frame} caption="Result" />
+          <DataTable frame={frame} caption="Result" onCell={(column, row) => setCell({ column, row })} />
         )}
       </div>
+      {cell && kind === null && cell.row < frame.length && (
+        <CellValue frame={frame} {...cell} onClose={() => setCell(null)} />
+      )}
       <Told outcome={outcome} frame={frame} />
     </section>
   );

@@ -1,9 +1,9 @@
 // Which attributes are columns of the list: those of the rows in it, the most frequent first.
 import { useMemo, useState } from 'preact/hooks';
+import { Popover } from '../../ui/Popover';
 import { parseAttributes } from '../shared/attributes';
 import { Icon } from '../shared/icons';
 import { Label } from '../shared/Label';
-import { Popover } from '../shared/Popover';
 import type { LogRow } from './rows';
 
 const SAMPLE = 200;
@@ -28,14 +28,14 @@ interface Props {
 export function ColumnMenu(props: Props) {
   return (
     <Popover
-      label="Columns"
+      title="Columns"
       button={
         <>
           <Icon name="column" /> Columns{props.columns.length > 0 ? ` (${props.columns.length})` : ''}
         </>
       }
     >
-      <Choices {...props} />
+      {() => <Choices {...props} />}
     </Popover>
   );
 }
@@ -46,8 +46,9 @@ function Choices({ rows, columns, onToggle }: Props) {
   const all = [...columns, ...found.filter((key) => !columns.includes(key))];
   const fitting = all.filter((key) => key.toLowerCase().includes(wanted.toLowerCase()));
   return (
-    <>
+    <div class="column-choices">
       <input
+        data-first
         class="input"
         type="search"
         aria-label="Find an attribute"
@@ -55,7 +56,7 @@ function Choices({ rows, columns, onToggle }: Props) {
         value={wanted}
         onInput={(event) => setWanted(event.currentTarget.value)}
       />
-      <div class="choices">
+      <div class="list">
         {fitting.slice(0, LISTED).map((key) => (
           <label key={key}>
             <input type="checkbox" checked={columns.includes(key)} onChange={() => onToggle(key)} />
@@ -65,6 +66,6 @@ function Choices({ rows, columns, onToggle }: Props) {
         {fitting.length === 0 && <p class="hint">No such attribute in these rows.</p>}
         {fitting.length > LISTED && <p class="hint">and {fitting.length - LISTED} more</p>}
       </div>
-    </>
+    </div>
   );
 }

@@ -10,7 +10,6 @@ interface Props {
 export function SimpleTable({ caption, head, rows }: Props) {
   const side = head.map((name) => (name.startsWith('>') ? 'figure' : ''));
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
     <section class="panel-box simple-table" aria-label={caption} tabIndex={0}>
       <table>
         <caption>{caption}</caption>
