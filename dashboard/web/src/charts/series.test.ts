@@ -51,8 +51,8 @@ describe('seriesOf', () => {
       ['a read', 10],
       ['a written', 20],
     ]);
-    const bare = frameFrom({ t: 'time', read: 'number', written: 'number' }, [[1, 10, 20]]);
-    expect(seriesOf(bare).series.map(({ name }) => name)).toEqual(['read', 'written']);
+    const bare = frameFrom({ t: 'time', written: 'number', read: 'number' }, [[1, 10, 20]]);
+    expect(seriesOf(bare).series.map(({ name }) => name)).toEqual(['written', 'read']);
   });
 
   it('draws the highest where there are too many, and says how many are left', () => {

@@ -158,7 +158,8 @@ export function seriesOf(frame: Frame, template?: string, buffers = new Buffers(
       made.push({ name, labels, values: values[i] as Float64Array });
     });
   }
-  const all = unique(made).sort((a, b) => compareNames(a.name, b.name));
+  // Labels come in any order; columns in the one that the query chose.
+  const all = labelColumns.length > 0 ? unique(made).sort((a, b) => compareNames(a.name, b.name)) : unique(made);
   return {
     times: times.subarray(0, count),
     series: all,

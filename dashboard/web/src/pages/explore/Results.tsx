@@ -24,6 +24,10 @@ const NAMES: Readonly<Record<Kind, string>> = {
   gauge: 'Gauge',
 };
 
+/** Of the table, in pixels: a short one leaves no empty place below it. */
+const ROW = 26;
+const HEAD = 46;
+
 interface Props {
   readonly sql: string;
   readonly outcome: Outcome;
@@ -61,7 +65,11 @@ export function Results({ sql, outcome, width }: Props) {
         <Downloads sql={sql} width={width} />
       </div>
       {problem && <ErrorState problem={problem} />}
-      <div class={`shown ${state === 'running' ? 'stale' : ''}`} aria-busy={state === 'running'}>
+      <div
+        class={`shown ${state === 'running' ? 'stale' : ''}`}
+        aria-busy={state === 'running'}
+        style={{ '--rows': `${Math.min(100, frame.length) * ROW + HEAD}px` }}
+      >
         {frame.length === 0 ? (
           <EmptyState title="No rows">
             The query ran, and nothing fits{isTimed(sql) ? ' in this range' : ''}.

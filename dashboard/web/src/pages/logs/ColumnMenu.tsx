@@ -29,6 +29,7 @@ export function ColumnMenu(props: Props) {
   return (
     <Popover
       title="Columns"
+      buttonClass="button quiet"
       button={
         <>
           <Icon name="column" /> Columns{props.columns.length > 0 ? ` (${props.columns.length})` : ''}

@@ -1,12 +1,11 @@
 // How many records there were when, by severity.
 import { useRef } from 'preact/hooks';
 import { Chart } from '../../charts/Chart';
-import type { Frame } from '../../live/frame';
 import { useLive } from '../../live/live';
 import { EmptyState, ErrorState, Loading } from '../../ui';
 import { formatCount } from '../shared/format';
-import { reader } from '../shared/frame-reader';
 import { useWidth } from '../shared/use-width';
+import { nonEmpty, total } from './bars-frame';
 import { barsSql } from './filter';
 
 // As the field has them: red is wrong, yellow asks to be looked at.
@@ -42,10 +41,9 @@ export function SeverityBars({ condition }: { readonly condition: string | null 
           <EmptyState title="No records in this range" />
         ) : (
           <Chart
-            kind="stacked"
+            kind="bar"
             title="Records by severity"
-            frame={frame}
-            series="{severity}"
+            frame={nonEmpty(frame)}
             colors={LEVEL_COLORS}
             height={HEIGHT}
             stepMs={live.stepMs.value}
@@ -54,11 +52,4 @@ export function SeverityBars({ condition }: { readonly condition: string | null 
       </div>
     </section>
   );
-}
-
-function total(frame: Frame): number {
-  const values = reader(frame, 'value');
-  let sum = 0;
-  for (let row = 0; row < frame.length; row++) sum += values.number(row) ?? 0;
-  return sum;
 }

@@ -63,7 +63,11 @@ describe('queries of the page', () => {
   it('ask for bars by level', () => {
     const query = barsSql("service_name = 'a'");
     expect(query).toContain('date_bin($step, ts) AS t');
-    expect(query).toContain("WHEN severity_number >= 17 THEN 'error'");
+    expect(query).toContain('count(*) FILTER (WHERE true AND coalesce(severity_number, 0) < 1) AS "unset"');
+    expect(query).toContain(
+      'count(*) FILTER (WHERE severity_number >= 17 AND coalesce(severity_number, 0) < 21) AS "error"',
+    );
+    expect(query).toContain('count(*) FILTER (WHERE severity_number >= 21) AS "fatal"');
     expect(query).toContain("WHERE $range AND service_name = 'a' GROUP BY");
   });
 

@@ -2,7 +2,7 @@
 
 import { and, attribute, contains, integer, literal, timestamp } from '../shared/sql';
 import type { Search, Term } from './parse';
-import { LEVEL_SQL } from './severity';
+import { LEVEL_COUNTS_SQL } from './severity';
 
 /** Names that are the record's own columns, not attributes. */
 const FIELDS: Readonly<Record<string, string>> = {
@@ -108,9 +108,9 @@ export function olderSql(condition: string | null, until: number, from: number, 
   return `${SELECT} WHERE ${and(time, condition)} ORDER BY ts DESC LIMIT ${integer(limit)}`;
 }
 
-/** Records by time and level. */
+/** Records by time, a column for each level. */
 export const barsSql = (condition: string | null): string =>
-  `SELECT date_bin($step, ts) AS t, ${LEVEL_SQL} AS severity, count(*) AS value FROM logs WHERE ${and('$range', condition)} GROUP BY 1, 2`;
+  `SELECT date_bin($step, ts) AS t, ${LEVEL_COUNTS_SQL} FROM logs WHERE ${and('$range', condition)} GROUP BY 1`;
 
 /** All records of a trace, oldest first. */
 export const traceLogsSql = (traceId: string, limit: number): string =>

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Cells, type ColumnType, cellsFor, type Value } from '../../live/cells';
 import { frameOf } from '../../live/frame';
+import { nonEmpty, total } from './bars-frame';
 import { appendOlder, countNew, logRows } from './rows';
 
 const TYPES: Record<string, ColumnType> = {
@@ -64,5 +65,27 @@ describe('rows of logs', () => {
     );
     expect(countNew(logRows(frame([record(NOW + 1000n, 'x')])), stopped)).toEqual({ count: 1, more: true });
     expect(countNew(live(), [])).toEqual({ count: 2, more: false });
+  });
+});
+
+describe('counts by level', () => {
+  it('leave out levels that nothing has', () => {
+    const types = { t: 'time', debug: 'number', info: 'number', error: 'number' } as const;
+    const rows = [
+      { t: 1, debug: 0, info: 2, error: 0 },
+      { t: 2, debug: 0, info: 3, error: 1 },
+    ];
+    const columns = Object.entries(types).map(([name, type]) => ({ name, type }));
+    const cells = columns.map(({ name, type }) => {
+      const made = cellsFor(type);
+      made.append({ kind: 'any', data: rows.map((row) => row[name as keyof typeof row]) }, null);
+      return made;
+    });
+    const whole = frameOf(columns, cells, { from: 0, to: 0, truncated: false });
+    const shown = nonEmpty(whole);
+    expect(total(whole)).toBe(6);
+    expect(shown.columns.map(({ name }) => name)).toEqual(['t', 'info', 'error']);
+    expect([shown.get(1, 1), shown.get(2, 1), shown.indexOf('error'), shown.timeColumn]).toEqual([3, 1, 2, 0]);
+    expect([...(shown.numbers(2) ?? [])]).toEqual([0, 1]);
   });
 });

@@ -37,9 +37,10 @@ export function severityRange(text: string): { first: number; last: number } | n
   return number <= LAST_NUMBER ? { first: number, last: number } : null;
 }
 
-/** The level's name as SQL, from `severity_number`. */
-export const LEVEL_SQL = `CASE ${[...LEVELS]
-  .reverse()
-  .filter((level) => level !== 'unset')
-  .map((level) => `WHEN severity_number >= ${FIRST[level]} THEN '${level}'`)
-  .join(' ')} ELSE 'unset' END`;
+/** How many of a group have each level: a column by the name of the level, from the least severe on. */
+export const LEVEL_COUNTS_SQL = LEVELS.map((level, index) => {
+  const next = LEVELS[index + 1];
+  const below = next ? ` AND coalesce(severity_number, 0) < ${FIRST[next]}` : '';
+  const above = level === 'unset' ? 'true' : `severity_number >= ${FIRST[level]}`;
+  return `count(*) FILTER (WHERE ${above}${below}) AS "${level}"`;
+}).join(', ');

@@ -22,11 +22,41 @@ const NODE_GAP = 14;
 /** As in pipelines.css. */
 const PADDING = 16;
 
-function sizes(kind: NodeRef['kind'], width: number): Size {
-  if (kind === 'pipeline') return { width: Math.min(width, 120), height: 56 };
-  if (kind === 'processor') return { width: Math.min(width, 140), height: 56 };
-  return { width, height: kind === 'log' ? 96 : kind === 'exporter' ? 84 : 70 };
+interface Widths {
+  readonly end: number;
+  readonly pipeline: number;
+  readonly processor: number;
+  readonly gap: number;
 }
+
+/** As narrow as can be read, and as wide as it looks well. */
+const LEAST: Widths = { end: 134, pipeline: 92, processor: 110, gap: 34 };
+const WANTED: Widths = { end: 200, pipeline: 116, processor: 150, gap: 72 };
+const GREATEST_GAP = 120;
+
+/** `layers`: receivers, pipelines, processors, log, exporters. */
+function widthsFor(available: number, layers: number): Widths {
+  const processors = Math.max(0, layers - 4);
+  const total = ({ end, pipeline, processor, gap }: Widths) =>
+    3 * end + pipeline + processors * processor + (layers - 1) * gap;
+  const share = Math.min(1, Math.max(0, (available - total(LEAST)) / (total(WANTED) - total(LEAST))));
+  const between = (name: keyof Widths) => LEAST[name] + share * (WANTED[name] - LEAST[name]);
+  const spare = Math.max(0, available - total(WANTED)) / Math.max(1, layers - 1);
+  return {
+    end: between('end'),
+    pipeline: between('pipeline'),
+    processor: between('processor'),
+    gap: Math.min(GREATEST_GAP, between('gap') + spare),
+  };
+}
+
+const HEIGHTS: Readonly<Record<NodeRef['kind'], number>> = {
+  receiver: 68,
+  pipeline: 52,
+  processor: 52,
+  log: 88,
+  exporter: 84,
+};
 
 export function Graph({ snapshot, rates, selected, onSelect }: Props) {
   const place = useRef<HTMLDivElement>(null);
@@ -73,25 +103,24 @@ export function Graph({ snapshot, rates, selected, onSelect }: Props) {
 
 function arrange(graph: ReturnType<typeof buildGraph>, width: number, down: boolean) {
   if (!down) {
-    const gaps = graph.layers - 1;
-    const middle = Math.max(0, graph.layers - 4) * 140 + 120;
-    const wide = Math.min(220, Math.max(150, (width - middle - gaps * 60) / 3));
-    const gap = Math.min(110, Math.max(44, (width - middle - 3 * wide) / gaps));
-    return layout(graph, {
-      direction: 'right',
-      size: ({ ref }) => sizes(ref.kind, wide),
-      layerGap: gap,
-      nodeGap: NODE_GAP,
-    });
+    const { end, pipeline, processor, gap } = widthsFor(width, graph.layers);
+    const across = { receiver: end, pipeline, processor, log: end, exporter: end };
+    const size = ({ ref }: GraphNode): Size => ({ width: across[ref.kind], height: HEIGHTS[ref.kind] });
+    return layout(graph, { direction: 'right', size, layerGap: gap, nodeGap: NODE_GAP });
   }
   const most = Math.max(
     1,
     ...Array.from({ length: graph.layers }, (_, layer) => graph.nodes.filter((node) => node.layer === layer).length),
   );
-  const each = Math.max(88, (width - (most - 1) * 8) / most);
-  const size = ({ ref }: GraphNode) => ({
-    width: ref.kind === 'log' ? Math.min(width, 280) : Math.min(each, 200),
-    height: sizes(ref.kind, each).height + (ref.kind === 'exporter' ? 16 : 0),
+  const each = Math.min(200, Math.max(88, (width - (most - 1) * 8) / most));
+  const size = ({ ref }: GraphNode): Size => ({
+    width:
+      ref.kind === 'log'
+        ? Math.min(width, 240)
+        : ref.kind === 'exporter'
+          ? Math.max(each, Math.min(150, width / 2 - 4))
+          : each,
+    height: HEIGHTS[ref.kind] + (ref.kind === 'log' || ref.kind === 'pipeline' ? 0 : 16),
   });
   return layout(graph, { direction: 'down', size, layerGap: 40, nodeGap: 8, limit: width });
 }

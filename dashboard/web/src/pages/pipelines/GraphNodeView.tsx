@@ -1,5 +1,5 @@
 // What a node of the graph says.
-import { formatBytes, formatCount, formatDuration, formatRate, formatShort } from '../shared/format';
+import { formatBytes, formatDuration, formatRate, formatShort } from '../shared/format';
 import { Label } from '../shared/Label';
 import type { GraphNode } from './graph';
 import { exporterHealth, logHealth, processorHealth, receiverHealth, type Verdict } from './health';
@@ -32,9 +32,11 @@ export function GraphNodeView({ node, snapshot, rates, selected, onSelect }: Pro
       aria-pressed={selected}
       onClick={onSelect}
     >
-      <span class="kind">{kind}</span>
+      <span class="top">
+        <span class="kind">{kind}</span>
+        {verdict && verdict.health !== 'good' && <VerdictMark verdict={verdict} />}
+      </span>
       <Label text={name} class="id" />
-      {verdict && verdict.health !== 'good' && <VerdictMark verdict={verdict} />}
       {lines.map((line) => (
         <span key={line} class="line">
           {line}
@@ -84,13 +86,16 @@ function logLines(log: Log, rates: Rates): string[] {
 }
 
 function exporterLines({ backlog, lost_items, retries }: Exporter): string[] {
-  const behind =
-    backlog.records === 0
-      ? 'nothing waits'
-      : `${formatShort(backlog.items)} wait, ${formatBytes(backlog.bytes)}, ${formatDuration(Math.round(backlog.oldest_age_seconds) * 1e9)}`;
   const trouble = [
-    lost_items > 0 && `${formatCount(lost_items)} lost`,
+    lost_items > 0 && `${formatShort(lost_items)} lost`,
     retries > 0 && `${formatShort(retries)} ${retries === 1 ? 'retry' : 'retries'}`,
   ].filter(Boolean);
-  return trouble.length > 0 ? [behind, trouble.join(', ')] : [behind];
+  const waiting =
+    backlog.records === 0
+      ? ['nothing waits']
+      : [
+          `${formatShort(backlog.items)} wait, ${formatDuration(Math.round(backlog.oldest_age_seconds) * 1e9)}`,
+          [formatBytes(backlog.bytes), ...trouble].join(', '),
+        ];
+  return backlog.records === 0 && trouble.length > 0 ? [...waiting, trouble.join(', ')] : waiting;
 }

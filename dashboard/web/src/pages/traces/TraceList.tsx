@@ -12,6 +12,12 @@ import { operationsOf, summariesOf } from './summaries';
 import { TraceFilters } from './TraceFilters';
 import { TraceTable, traceAddress } from './TraceTable';
 
+const FIRST_WORDS = {
+  newest: 'The newest',
+  longest: 'The longest',
+  errors: 'The first',
+  spans: 'The largest',
+} as const;
 const HALF_DAY = 43_200_000;
 
 export function TraceList() {
@@ -52,7 +58,7 @@ export function TraceList() {
               </Button>
               <span class="hint" role="status">
                 {shown.traces.length >= MOST_TRACES
-                  ? `The first ${formatCount(MOST_TRACES)} traces`
+                  ? `${FIRST_WORDS[filter.sort]} ${formatCount(MOST_TRACES)} traces`
                   : `${formatCount(shown.traces.length)} traces`}
               </span>
               <span class="grow" />
