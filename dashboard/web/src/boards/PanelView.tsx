@@ -12,7 +12,7 @@ import { EmptyState, ErrorState } from '../ui';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
 import { Menu } from '../ui/Menu';
-import { namesIn, type Panel, panelMode, panelQuery, type Variable } from './board';
+import { namesIn, type Panel, panelLimit, panelMode, panelQuery, type Variable } from './board';
 import { csvOf } from './csv';
 import { exploreHref } from './explore-link';
 import { NoData, Skeleton } from './states';
@@ -47,7 +47,8 @@ export function PanelView({ panel, variables, states }: PanelProps) {
     };
   }, []);
 
-  const { sql, lookback, min_step: minStep, limit } = panelQuery(panel.query);
+  const { sql, lookback, min_step: minStep } = panelQuery(panel.query);
+  const limit = panelLimit(panel);
   const names = useMemo(() => namesIn(sql), [sql]);
   const known = varsFor(names, variables, states.value, search.value);
   const vars = 'vars' in known ? known.vars : null;

@@ -91,6 +91,13 @@ export const panelQuery = (query: PanelQuery | string): PanelQuery =>
 export const panelMode = ({ chart, query }: Pick<Panel, 'chart' | 'query'>): Mode =>
   panelQuery(query).mode ?? (chart === 'table' ? 'table' : 'series');
 
+/** The most rows that the server sends of a table; a chart over time that asks for one needs many. */
+const MOST_ROWS = 5_000;
+
+export function panelLimit(panel: Pick<Panel, 'chart' | 'query'>): number | undefined {
+  return panelQuery(panel.query).limit ?? (panelMode(panel) === 'table' ? MOST_ROWS : undefined);
+}
+
 /** The variables that a statement names. */
 export function namesIn(sql: string): Set<string> {
   return new Set(Array.from(sql.matchAll(/\$([A-Za-z_][A-Za-z0-9_]*)/g), ([, name]) => name as string));

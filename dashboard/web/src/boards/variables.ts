@@ -16,6 +16,9 @@ export interface VariableState {
 /** By variable name. */
 export type VariableStates = Signal<Readonly<Record<string, VariableState>>>;
 
+/** A choice among more is none. */
+const MOST_VALUES = 1_000;
+
 export const parameter = (name: string): string => `var-${name}`;
 
 export function chosenValues(name: string, query: URLSearchParams): readonly string[] {
@@ -61,7 +64,7 @@ export function useVariableStates(): VariableStates {
 /** Keeps one variable's values up to date. */
 export function useVariable(variable: Variable, states: VariableStates): void {
   const { sql, lookback, min_step: minStep } = panelQuery(variable.query);
-  const { rows, error } = useLive({ sql, mode: 'table', lookback, minStep });
+  const { rows, error } = useLive({ sql, mode: 'table', lookback, minStep, limit: MOST_VALUES });
   const frame = rows.value;
   const problem = error.value;
   useEffect(() => {

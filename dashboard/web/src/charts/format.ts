@@ -166,11 +166,11 @@ function decimals(step: number): number {
   return 6;
 }
 
-/** Three significant digits, no exponent between 1e-6 and 1e6, no zeros at the end. */
+/** Three significant digits, no exponent between 1e-4 and 1e6, no zeros at the end. */
 export function significant(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude === 0) return '0';
-  if (magnitude >= 1e6 || magnitude < 1e-6)
+  if (magnitude >= 1e6 || magnitude < 1e-4)
     return value
       .toExponential(2)
       .replace(/\.?0+e/, 'e')

@@ -29,7 +29,9 @@ export function seriesName(
   column: string,
 ): string {
   if (template !== undefined)
-    return template.replace(/\{([^{}]+)\}/g, (_, label: string) => labels[label] ?? '').trim();
+    return template
+      .replace(/\{([^{}]+)\}/g, (_, label: string) => (Object.hasOwn(labels, label) ? (labels[label] ?? '') : ''))
+      .trim();
   const values = Object.values(labels).filter((value) => value !== '');
   return values.length > 0 ? values.join(' · ') : column;
 }
