@@ -80,6 +80,14 @@ describe('seriesOf', () => {
     expect(seriesName(undefined, {}, 'value')).toBe('value');
   });
 
+  it('takes bounded memory where no two points have a time in common, and keeps the peaks', () => {
+    const rows = Array.from({ length: 60_000 }, (_, i) => [i * 7, `h${i % 60}`, 's', i === 31_234 ? 999 : i % 10]);
+    const set = seriesOf(frameFrom(TYPES, rows));
+    expect(set.series.length).toBe(60);
+    expect(set.times.length).toBeLessThanOrEqual(4_001);
+    expect(Math.max(...set.series.map(({ values }) => statsOf(set.times, values, 0, 1e9).max))).toBe(999);
+  });
+
   it('knows what usually lies between points, in spite of a gap', () => {
     const rows = [0, 10, 20, 30, 200, 210, 220].map((t) => [t, 'a', 's', 1]);
     expect(seriesOf(frameFrom(TYPES, rows)).spacing).toBe(10);

@@ -1,5 +1,6 @@
 // From rows (time, labels, values) to series over one axis of times.
 import type { Frame } from '../live/frame';
+import { columnsOf, type Group, groupRows, highest, labelsOf, positions, timeOrder } from './rows';
 
 export interface Series {
   readonly name: string;
@@ -20,6 +21,8 @@ export interface SeriesSet {
 
 /** More than this nobody tells apart, and drawing them costs. */
 export const MOST_SERIES = 100;
+/** Numbers that a set holds: series whose points have no times in common would take one for each time of all of them. */
+const MOST_VALUES = 2_000_000;
 const NONE: SeriesSet = { times: new Float64Array(0), series: [], left: 0, spacing: 0 };
 
 /** `{state} of {cpu}` with the labels put in; a label that is not there is empty. */
@@ -34,51 +37,6 @@ export function seriesName(
       .trim();
   const values = Object.values(labels).filter((value) => value !== '');
   return values.length > 0 ? values.join(' · ') : column;
-}
-
-interface Group {
-  readonly row: number;
-  readonly key: number;
-}
-
-/** Numbers rows by their label columns: rows with the same labels have the same number. */
-function group(frame: Frame, labels: readonly number[]): { of: Int32Array; groups: Group[] } {
-  const of = new Int32Array(frame.length);
-  if (labels.length === 0) return { of, groups: frame.length > 0 ? [{ row: 0, key: 0 }] : [] };
-  let count = 1;
-  for (const column of labels) {
-    const texts = frame.texts(column);
-    const next = new Map<number, number>();
-    const width = texts ? texts.words.length + 1 : 0;
-    const own = new Map<string, number>();
-    for (let row = 0; row < frame.length; row++) {
-      let code: number;
-      if (texts) code = (texts.codes[row] as number) + 1;
-      else {
-        const text = String(frame.get(column, row));
-        code = own.get(text) ?? own.size;
-        own.set(text, code);
-      }
-      // `count` groups so far times what this column tells apart: exact in a double for any result that fits in memory.
-      const key = (of[row] as number) * (texts ? width : frame.length + 1) + code;
-      let number = next.get(key);
-      if (number === undefined) {
-        number = next.size;
-        next.set(key, number);
-      }
-      of[row] = number;
-    }
-    count = next.size;
-  }
-  const groups: Group[] = new Array(count);
-  const seen = new Uint8Array(count);
-  for (let row = 0; row < frame.length; row++) {
-    const key = of[row] as number;
-    if (seen[key]) continue;
-    seen[key] = 1;
-    groups[key] = { row, key };
-  }
-  return { of, groups };
 }
 
 /** Memory that a chart uses again for each frame, so that a second's new rows leave no garbage of a whole window. */
@@ -104,106 +62,66 @@ export class Buffers {
 /** `template` names series from their labels. With `buffers`, the set made with them before is overwritten. */
 export function seriesOf(frame: Frame, template?: string, buffers = new Buffers()): SeriesSet {
   buffers.begin();
-  const order = sorted(frame);
+  const order = timeOrder(frame);
   if (!order) return NONE;
-  const time = frame.time as Float64Array;
-  const valueColumns: number[] = [];
-  const labelColumns: number[] = [];
-  frame.columns.forEach(({ type }, column) => {
-    if (type === 'number') valueColumns.push(column);
-    else if (type === 'string' || type === 'boolean' || type === 'int64') labelColumns.push(column);
-  });
-  const { of, groups } = group(frame, labelColumns);
-
-  // Positions of rows on the common axis.
-  const at = new Int32Array(frame.length);
-  const times = buffers.take(frame.length);
-  let count = 0;
-  for (let i = 0; i < frame.length; i++) {
-    const row = order === 'as is' ? i : (order[i] as number);
-    const value = time[row] as number;
-    if (Number.isNaN(value)) {
-      at[row] = -1;
-      continue;
-    }
-    if (count === 0 || times[count - 1] !== value) times[count++] = value;
-    at[row] = count - 1;
-  }
-
-  const made: Series[] = [];
-  const total = groups.length * valueColumns.length;
-  const kept = keep(groups, MOST_SERIES / Math.max(1, valueColumns.length), frame, valueColumns[0], of);
+  const { values: valueColumns, labels: labelColumns } = columnsOf(frame);
+  const { of, groups } = groupRows(frame, labelColumns);
+  const kept = highest(groups, MOST_SERIES / Math.max(1, valueColumns.length), frame, valueColumns[0], of);
+  const { at, times } = positions(frame, order, buffers, MOST_VALUES / Math.max(1, kept.length * valueColumns.length));
   const slot = new Int32Array(groups.length).fill(-1);
   kept.forEach((key, i) => {
     slot[key] = i;
   });
+
+  const made: Series[] = [];
   for (const column of valueColumns) {
-    const numbers = frame.numbers(column);
-    if (!numbers) continue;
-    const values = kept.map(() => buffers.take(count).fill(Number.NaN));
-    for (let row = 0; row < frame.length; row++) {
-      const to = slot[of[row] as number] as number;
-      if (to >= 0 && (at[row] as number) >= 0) (values[to] as Float64Array)[at[row] as number] = numbers[row] as number;
-    }
-    const columnName = frame.columns[column]?.name ?? '';
+    const values = kept.map(() => buffers.take(times.length).fill(Number.NaN));
+    fill(values, frame.numbers(column) as Float64Array, at, (row) => slot[of[row] as number] as number);
+    const head = valueColumns.length > 1 ? (frame.columns[column]?.name ?? '') : null;
     kept.forEach((key, i) => {
-      const row = (groups[key] as Group).row;
-      const labels: Record<string, string> = {};
-      for (const label of labelColumns) {
-        const value = frame.get(label, row);
-        labels[frame.columns[label]?.name ?? ''] = value === null ? '' : String(value);
-      }
-      let name = seriesName(template, labels, columnName);
-      if (valueColumns.length > 1 && labelColumns.length > 0 && !name.includes(columnName))
-        name = `${name} ${columnName}`;
-      if (valueColumns.length > 1 && labelColumns.length === 0) name = columnName;
-      made.push({ name, labels, values: values[i] as Float64Array });
+      const labels = labelsOf(frame, labelColumns, (groups[key] as Group).row);
+      made.push({ name: nameOf(template, labels, head, frame, column), labels, values: values[i] as Float64Array });
     });
   }
   // Labels come in any order; columns in the one that the query chose.
   const all = labelColumns.length > 0 ? unique(made).sort((a, b) => compareNames(a.name, b.name)) : unique(made);
-  return {
-    times: times.subarray(0, count),
-    series: all,
-    left: Math.max(0, total - made.length),
-    spacing: spacingOf(times, count, all),
-  };
+  const left = Math.max(0, groups.length * valueColumns.length - made.length);
+  return { times, series: all, left, spacing: spacingOf(times, times.length, all) };
+}
+
+/** Of two values that fall on one position (where times were made coarser) the more extreme is drawn. */
+function fill(
+  values: readonly Float64Array[],
+  numbers: Float64Array,
+  at: Int32Array,
+  slot: (row: number) => number,
+): void {
+  for (let row = 0; row < numbers.length; row++) {
+    const into = values[slot(row)];
+    const position = at[row] as number;
+    const value = numbers[row] as number;
+    if (into === undefined || position < 0 || Number.isNaN(value)) continue;
+    const had = into[position] as number;
+    if (Number.isNaN(had) || Math.abs(value) > Math.abs(had)) into[position] = value;
+  }
+}
+
+function nameOf(
+  template: string | undefined,
+  labels: Readonly<Record<string, string>>,
+  head: string | null,
+  frame: Frame,
+  column: number,
+): string {
+  const own = frame.columns[column]?.name ?? '';
+  if (head === null) return seriesName(template, labels, own);
+  if (Object.keys(labels).length === 0) return head;
+  const name = seriesName(template, labels, own);
+  return name.includes(head) ? name : `${name} ${head}`;
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
 export const compareNames = (a: string, b: string): number => collator.compare(a, b);
-
-/** The order of rows by time; null when there is nothing to draw. */
-function sorted(frame: Frame): 'as is' | Uint32Array | null {
-  const { time } = frame;
-  if (!time || frame.length === 0) return null;
-  let ascending = true;
-  for (let row = 1; row < time.length && ascending; row++)
-    ascending = (time[row] as number) >= (time[row - 1] as number);
-  if (ascending) return 'as is';
-  const order = new Uint32Array(frame.length);
-  for (let row = 0; row < order.length; row++) order[row] = row;
-  return order.sort((a, b) => (time[a] as number) - (time[b] as number));
-}
-
-/** The groups to draw: all, or those that reach highest. */
-function keep(
-  groups: readonly Group[],
-  most: number,
-  frame: Frame,
-  column: number | undefined,
-  of: Int32Array,
-): number[] {
-  const keys = groups.map(({ key }) => key);
-  const numbers = column === undefined ? null : frame.numbers(column);
-  if (keys.length <= most || !numbers) return keys;
-  const top = new Float64Array(groups.length).fill(Number.NEGATIVE_INFINITY);
-  for (let row = 0; row < frame.length; row++) {
-    const key = of[row] as number;
-    if ((numbers[row] as number) > (top[key] as number)) top[key] = numbers[row] as number;
-  }
-  return keys.sort((a, b) => (top[b] as number) - (top[a] as number)).slice(0, Math.floor(most));
-}
 
 /** Two series of one name (a template that leaves a label out) get their labels behind the name. */
 function unique(series: Series[]): Series[] {
