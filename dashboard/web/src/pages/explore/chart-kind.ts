@@ -22,8 +22,12 @@ export function kindsFor({ columns, length }: Shape): Kind[] {
 
 const single = (length: number): Kind[] => (length === 1 ? ['stat'] : []);
 
-/** The wanted kind if it can show the result, else the best one; `null` for a table only. */
+/** Whole rows of a table (`SELECT *`) are to be read, not drawn. */
+const MOST_COLUMNS = 8;
+
+/** The wanted kind if it can show the result, else the best one; `null` for a table. */
 export function chooseKind(shape: Shape, wanted: string | null): Kind | null {
   const kinds = kindsFor(shape);
-  return kinds.find((kind) => kind === wanted) ?? kinds[0] ?? null;
+  const rows = shape.columns.length > MOST_COLUMNS || shape.columns.some(({ type }) => type === 'other');
+  return kinds.find((kind) => kind === wanted) ?? (rows ? null : (kinds[0] ?? null));
 }

@@ -133,5 +133,7 @@ describe('the kind of a chart', () => {
     expect(chooseKind(shape(10, 'string', 'string'), null)).toBeNull();
     expect(chooseKind(shape(0, 'time', 'number'), null)).toBeNull();
     expect(kindsFor(shape(5000, 'string', 'number'))).toEqual([]);
+    const wide = shape(10, 'time', 'number', ...Array<ColumnType>(8).fill('string'));
+    expect([chooseKind(wide, null), chooseKind(wide, 'line')]).toEqual([null, 'line']);
   });
 });

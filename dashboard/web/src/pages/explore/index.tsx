@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Problem } from '../../live/frame';
 import { QueryError, runQuery } from '../../live/query';
 import { setQuery, search as urlQuery } from '../../router';
+import { useShortcut } from '../../shell/shortcuts';
 import { Button, ErrorState, Loading, Tabs, Toolbar } from '../../ui';
 import { Icon } from '../shared/icons';
 import { useWidth } from '../shared/use-width';
@@ -29,6 +30,7 @@ export default function Explore() {
   const [run, setRun] = useState<Run | null>(given.trim() ? { sql: given, turn: 0 } : null);
   const [linked, setLinked] = useState(true);
   const editor = useRef<Editor | null>(null);
+  useShortcut('/', 'To the query', 'Explore', () => editor.current?.focus());
   const place = useRef<HTMLDivElement>(null);
   const width = useWidth(place, 800);
   const outcome = useRun(run, width);

@@ -5,8 +5,8 @@ import { type LiveQuery, type LiveState, useLive } from '../../live/live';
 import { QueryError, runQuery } from '../../live/query';
 import { isSeries, isTimed } from './template';
 
-/** Rows that the page takes; a download has all. */
-export const MOST_ROWS = 10_000;
+/** Rows that the page takes; a download has all. Of a live table the server gives no more than this. */
+export const MOST_ROWS = 5_000;
 
 export interface Run {
   readonly sql: string;

@@ -42,9 +42,11 @@ export function LogList({ rows, scroller, ...shared }: LogListProps) {
     );
   };
   const shown = rows.slice(visible.first, visible.end);
+  const { columns, onToggleColumn } = shared;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the keys move between the buttons of the rows
     <div ref={list} class={`log-list ${shared.wrap ? 'wrap' : ''}`} onKeyDown={move}>
+      {columns.length > 0 && <Head columns={columns} onRemove={onToggleColumn} />}
       <Spaced rows={visible}>
         {shown.map((row, offset) => (
           <div key={row.key} ref={visible.measure(row.key)} class="log-item" data-index={visible.first + offset}>
@@ -52,6 +54,32 @@ export function LogList({ rows, scroller, ...shared }: LogListProps) {
           </div>
         ))}
       </Spaced>
+    </div>
+  );
+}
+
+/** Only where columns were chosen: the others need no name. */
+function Head(props: { readonly columns: readonly string[]; readonly onRemove?: ((key: string) => void) | undefined }) {
+  return (
+    <div class="log-row log-head">
+      <span />
+      <span class="time">Time</span>
+      <span>Level</span>
+      <span>Service</span>
+      {props.columns.map((key) => (
+        <span key={key} class="extra">
+          <Label text={key} />
+          <button
+            type="button"
+            class="mini"
+            aria-label={`Remove the column ${key.slice(0, 80)}`}
+            onClick={() => props.onRemove?.(key)}
+          >
+            <Icon name="close" size={12} />
+          </button>
+        </span>
+      ))}
+      <span>Body</span>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 // The search box with its mistakes, a choice of severity, and what can be written.
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { useShortcut } from '../../shell/shortcuts';
 import { Button, Select, Toolbar } from '../../ui';
 import { Icon } from '../shared/icons';
 import { splitTerms } from './parse';
@@ -21,6 +22,8 @@ export function SearchBar({ search }: { readonly search: Searching }) {
   const [draft, setDraft] = useState(search.text);
   const [help, setHelp] = useState(false);
   const timer = useRef(0);
+  const box = useRef<HTMLInputElement>(null);
+  useShortcut('/', 'Search', 'Logs', () => box.current?.focus());
   useEffect(() => setDraft(search.text), [search.text]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const commit = (text: string) => {
@@ -34,6 +37,7 @@ export function SearchBar({ search }: { readonly search: Searching }) {
     <form class="log-search" role="search" onSubmit={(event) => event.preventDefault()}>
       <Toolbar label="Search of logs">
         <input
+          ref={box}
           class="input mono grow"
           type="search"
           aria-label="Search logs"

@@ -1,5 +1,5 @@
 // How many records there were when, by severity.
-import { useRef } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import { Chart } from '../../charts/Chart';
 import { useLive } from '../../live/live';
 import { EmptyState, ErrorState, Loading } from '../../ui';
@@ -27,6 +27,7 @@ export function SeverityBars({ condition }: { readonly condition: string | null 
   // A bar is wider than a pixel.
   const live = useLive({ sql: barsSql(condition), mode: 'series', width: Math.max(100, width / 8) });
   const [frame, state, error] = [live.rows.value, live.state.value, live.error.value];
+  const shown = useMemo(() => frame && nonEmpty(frame), [frame]);
   return (
     <section class="panel-box severity-bars" aria-label="Records over time" ref={place}>
       <p class="hint total" role="status">
@@ -37,13 +38,13 @@ export function SeverityBars({ condition }: { readonly condition: string | null 
           <ErrorState problem={error} onRetry={live.retry} />
         ) : !frame && state === 'loading' ? (
           <Loading />
-        ) : !frame || frame.length === 0 ? (
+        ) : !shown || shown.length === 0 ? (
           <EmptyState title="No records in this range" />
         ) : (
           <Chart
             kind="bar"
             title="Records by severity"
-            frame={nonEmpty(frame)}
+            frame={shown}
             colors={LEVEL_COLORS}
             height={HEIGHT}
             stepMs={live.stepMs.value}

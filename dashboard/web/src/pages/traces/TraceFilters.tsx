@@ -1,6 +1,7 @@
 // Which traces are listed. All of it is in the address.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { setQuery, search as urlQuery } from '../../router';
+import { register } from '../../shell/shortcuts';
 import { Select, Toolbar } from '../../ui';
 import { parseSearch } from '../logs/parse';
 import { clip } from '../shared/printable';
@@ -95,7 +96,12 @@ function Typed({ name, label, placeholder, wide, isRight = () => true }: TypedPr
   const given = urlQuery.value.get(name) ?? '';
   const [text, setText] = useState(given);
   const timer = useRef(0);
+  const box = useRef<HTMLInputElement>(null);
   useEffect(() => setText(given), [given]);
+  useEffect(
+    () => (wide ? register({ keys: '/', label, group: 'Traces', run: () => box.current?.focus() }) : undefined),
+    [wide, label],
+  );
   useEffect(() => () => clearTimeout(timer.current), []);
   const commit = (value: string) => {
     clearTimeout(timer.current);
@@ -103,6 +109,7 @@ function Typed({ name, label, placeholder, wide, isRight = () => true }: TypedPr
   };
   return (
     <input
+      ref={box}
       class={`input ${wide ? 'grow' : 'short'}`}
       aria-label={label}
       aria-invalid={!isRight(text)}

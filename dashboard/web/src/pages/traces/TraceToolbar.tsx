@@ -1,4 +1,6 @@
 // Find, open and close, enlarge.
+import { useRef } from 'preact/hooks';
+import { useShortcut } from '../../shell/shortcuts';
 import { Button, Toolbar } from '../../ui';
 import { formatDuration } from '../shared/format';
 import { Icon } from '../shared/icons';
@@ -22,6 +24,8 @@ interface Props {
 }
 
 export function TraceToolbar(props: Props) {
+  const box = useRef<HTMLInputElement>(null);
+  useShortcut('/', 'Find spans', 'Traces', () => box.current?.focus());
   const { tree, found, search, active, onActive, window, whole, onWindow } = props;
   const errors = tree.nodes.flatMap((node, index) => (isError(node.span) ? [index] : []));
   const next = (among: readonly number[], step: 1 | -1) => {
@@ -37,6 +41,7 @@ export function TraceToolbar(props: Props) {
   return (
     <Toolbar label="The spans">
       <input
+        ref={box}
         class="input find"
         type="search"
         aria-label="Find spans"

@@ -1,7 +1,9 @@
 // Traces: the list, and one of them at /traces/{id}.
 import '../shared/pages.css';
 import '../logs/logs.css';
-import './traces.css';
+import './list.css';
+import './waterfall.css';
+import './details.css';
 import { path } from '../../router';
 import { TraceList } from './TraceList';
 import { TracePage } from './TracePage';
