@@ -152,8 +152,10 @@ function Body({ tail, children }: { readonly tail: Tail; readonly children: prea
     return <EmptyState title="Disconnected">Catchment does not answer; trying again.</EmptyState>;
   return (
     <EmptyState title="No records">
-      Nothing in this range fits. Widen the range or the search; logs arrive over OTLP at ports 4317 (gRPC) and 4318
-      (HTTP).
+      <span>
+        Nothing in this range fits. Logs arrive over OTLP; <Link href="/pipelines">Pipelines</Link> shows where this
+        instance listens.
+      </span>
     </EmptyState>
   );
 }

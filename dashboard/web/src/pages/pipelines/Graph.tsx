@@ -16,8 +16,6 @@ interface Props {
   readonly onSelect: (node: GraphNode) => void;
 }
 
-/** Below this the graph runs downwards. */
-const NARROW = 720;
 const NODE_GAP = 14;
 /** As in pipelines.css. */
 const PADDING = 16;
@@ -34,14 +32,15 @@ const LEAST: Widths = { end: 134, pipeline: 92, processor: 110, gap: 34 };
 const WANTED: Widths = { end: 200, pipeline: 116, processor: 150, gap: 72 };
 const GREATEST_GAP = 120;
 
-/** `layers`: receivers, pipelines, processors, log, exporters. */
+/** `layers`: receivers, pipelines, processors, log, exporters. Where even the least is too much, the graph runs downwards. */
+const totalWidth = ({ end, pipeline, processor, gap }: Widths, layers: number): number =>
+  3 * end + pipeline + Math.max(0, layers - 4) * processor + (layers - 1) * gap;
+
 function widthsFor(available: number, layers: number): Widths {
-  const processors = Math.max(0, layers - 4);
-  const total = ({ end, pipeline, processor, gap }: Widths) =>
-    3 * end + pipeline + processors * processor + (layers - 1) * gap;
-  const share = Math.min(1, Math.max(0, (available - total(LEAST)) / (total(WANTED) - total(LEAST))));
+  const [least, wanted] = [totalWidth(LEAST, layers), totalWidth(WANTED, layers)];
+  const share = Math.min(1, Math.max(0, (available - least) / (wanted - least)));
   const between = (name: keyof Widths) => LEAST[name] + share * (WANTED[name] - LEAST[name]);
-  const spare = Math.max(0, available - total(WANTED)) / Math.max(1, layers - 1);
+  const spare = Math.max(0, available - wanted) / Math.max(1, layers - 1);
   return {
     end: between('end'),
     pipeline: between('pipeline'),
@@ -62,7 +61,7 @@ export function Graph({ snapshot, rates, selected, onSelect }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const width = useWidth(place, 1000) - 2 * PADDING;
   const graph = useMemo(() => buildGraph(snapshot, rates), [snapshot, rates]);
-  const down = width < NARROW;
+  const down = width < totalWidth(LEAST, graph.layers);
   const drawn = useMemo(() => arrange(graph, width, down), [graph, width, down]);
   const strongest = Math.max(1, ...drawn.edges.map(({ rate }) => rate ?? 0));
   return (

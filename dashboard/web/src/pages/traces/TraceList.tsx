@@ -111,8 +111,10 @@ function needsDate(): boolean {
 function Nothing() {
   return (
     <EmptyState title="No traces">
-      Nothing in this range fits. Widen the range or the filters; spans arrive over OTLP at ports 4317 (gRPC) and 4318
-      (HTTP).
+      <span>
+        Nothing in this range fits. Spans arrive over OTLP; <Link href="/pipelines">Pipelines</Link> shows where this
+        instance listens.
+      </span>
     </EmptyState>
   );
 }
