@@ -28,6 +28,9 @@ const MOST_COLUMNS = 8;
 /** The wanted kind if it can show the result, else the best one; `null` for a table. */
 export function chooseKind(shape: Shape, wanted: string | null): Kind | null {
   const kinds = kindsFor(shape);
-  const rows = shape.columns.length > MOST_COLUMNS || shape.columns.some(({ type }) => type === 'other');
+  const has = (type: ColumnType) => shape.columns.filter((column) => column.type === type).length;
+  // Several figures of one thing are rarely of one scale: over time they are lines, otherwise a table.
+  const mixed = has('time') === 0 && has('number') > 1;
+  const rows = mixed || shape.columns.length > MOST_COLUMNS || has('other') > 0;
   return kinds.find((kind) => kind === wanted) ?? (rows ? null : (kinds[0] ?? null));
 }

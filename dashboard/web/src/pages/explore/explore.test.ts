@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ColumnType, chooseKind, kindsFor } from './chart-kind';
 import { addEntry, MAX_CHARACTERS, MAX_ENTRIES, parseHistory, removeEntry, searchEntries } from './history';
-import { fill, isSeries, isTimed, stepFor } from './template';
+import { fill, isSeries, isTimed, lookbackOf, stepFor } from './template';
 import { placeholders, tokenize } from './tokens';
 
 const kinds = (sql: string) => tokenize(sql).map(({ kind, text }) => `${kind}:${text}`);
@@ -79,6 +79,10 @@ describe('placeholders', () => {
     expect(isSeries('SELECT date_bin($step, ts), count(*) FROM logs WHERE $range GROUP BY 1')).toBe(true);
     expect(isSeries('SELECT date_bin($step, ts), count(*) FROM logs WHERE $range GROUP BY 1 LIMIT 3')).toBe(false);
     expect(isSeries('SELECT count(*) FROM logs WHERE $range')).toBe(false);
+    const binned = (what: string) => `SELECT date_bin($step, ts), ${what} FROM m WHERE $range GROUP BY 1`;
+    expect(isSeries(binned('sum(sum(value)) OVER (ORDER BY 1)'))).toBe(false);
+    const counter = binned('counter_delta(value, lag(value) OVER (PARTITION BY series_id ORDER BY ts))');
+    expect([isSeries(counter), lookbackOf(counter), lookbackOf(binned('1'))]).toEqual([true, '5m', undefined]);
   });
 
   it('have the step of the ladder with at most one bucket a pixel', () => {
@@ -132,6 +136,7 @@ describe('the kind of a chart', () => {
     expect(chooseKind(shape(1, 'number'), null)).toBe('stat');
     expect(chooseKind(shape(10, 'string', 'string'), null)).toBeNull();
     expect(chooseKind(shape(0, 'time', 'number'), null)).toBeNull();
+    expect(chooseKind(shape(10, 'string', 'number', 'number'), null)).toBeNull();
     expect(kindsFor(shape(5000, 'string', 'number'))).toEqual([]);
     const wide = shape(10, 'time', 'number', ...Array<ColumnType>(8).fill('string'));
     expect([chooseKind(wide, null), chooseKind(wide, 'line')]).toEqual([null, 'line']);

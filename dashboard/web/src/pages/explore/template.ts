@@ -16,11 +16,22 @@ const TIMED = ['range', 'from', 'to', 'step', 'step_seconds'];
 /** The query follows the time range. */
 export const isTimed = (sql: string): boolean => TIMED.some((name) => placeholders(sql).has(name));
 
-/** A result has points of time that only ever change at the end: it can be continued instead of asked for again. */
+const words = (sql: string): Set<string> =>
+  new Set(tokenize(sql).flatMap(({ kind, text }) => (kind === 'word' ? [text.toLowerCase()] : [])));
+
+/**
+ * The result has points of time that only ever change at the end: it can be continued instead of asked for again. Window
+ * functions look at other points, which a continuation does not have; `counter_delta` looks at the one before, and that
+ * `lookback` covers.
+ */
 export function isSeries(sql: string): boolean {
-  const words = tokenize(sql).flatMap(({ kind, text }) => (kind === 'word' ? [text.toLowerCase()] : []));
-  return placeholders(sql).has('step') && words.includes('date_bin') && !words.includes('limit');
+  const used = words(sql);
+  const binned = placeholders(sql).has('step') && used.has('date_bin');
+  return binned && !used.has('limit') && (!used.has('over') || used.has('counter_delta'));
 }
+
+/** How far before the range a continued result must look: past the interval at which counters are usually reported. */
+export const lookbackOf = (sql: string): string | undefined => (words(sql).has('counter_delta') ? '5m' : undefined);
 
 const seconds = (ms: number): string => {
   const text = String(ms / 1000);

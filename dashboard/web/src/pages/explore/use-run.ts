@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Frame, Problem } from '../../live/frame';
 import { type LiveQuery, type LiveState, useLive } from '../../live/live';
 import { QueryError, runQuery } from '../../live/query';
-import { isSeries, isTimed } from './template';
+import { isSeries, isTimed, lookbackOf } from './template';
 
 /** Rows that the page takes; a download has all. Of a live table the server gives no more than this. */
 export const MOST_ROWS = 5_000;
@@ -39,7 +39,9 @@ export function useRun(run: Run | null, width: number): Outcome {
   const [stopped, setStopped] = useState<Run | null>(null);
   const query = useMemo<LiveQuery | null>(() => {
     if (!run || !timed || stopped === run) return null;
-    return { sql: run.sql, mode: isSeries(run.sql) ? 'series' : 'table', width, limit: MOST_ROWS };
+    const lookback = lookbackOf(run.sql);
+    const mode = isSeries(run.sql) ? 'series' : 'table';
+    return { sql: run.sql, mode, width, limit: MOST_ROWS, ...(lookback && mode === 'series' && { lookback }) };
   }, [run, timed, stopped, width]);
   const live = useLive(query);
   const [once, setOnce] = useState<Once>(IDLE);
