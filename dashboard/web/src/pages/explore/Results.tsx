@@ -9,6 +9,7 @@ import { bounds, range } from '../../time/range';
 import { Button, EmptyState, ErrorState, Loading, Tabs } from '../../ui';
 import { formatCount, formatDuration } from '../shared/format';
 import { Icon } from '../shared/icons';
+import { LiveState } from '../shared/LiveState';
 import { CellValue } from './CellValue';
 import { chooseKind, type Kind, kindsFor } from './chart-kind';
 import { fill, isTimed, stepFor } from './template';
@@ -100,18 +101,12 @@ function Told({ outcome, frame }: { readonly outcome: Outcome; readonly frame: F
       </span>
       {tookMs !== null && <span>{formatDuration(tookMs * 1e6)}</span>}
       {live && stepMs > 0 && <span>step {formatDuration(stepMs * 1e6)}</span>}
-      {live && <span class={`tail-state ${state}`}>{LIVE_WORDS[state] ?? state}</span>}
+      {live && state !== 'running' && state !== 'done' && (
+        <LiveState state={state} past={range.value.kind === 'absolute'} />
+      )}
     </p>
   );
 }
-
-const LIVE_WORDS: Readonly<Record<string, string>> = {
-  ok: 'live',
-  empty: 'live',
-  idle: 'stopped',
-  loading: 'loading',
-  disconnected: 'disconnected',
-};
 
 const FORMATS: readonly Download[] = ['csv', 'json', 'arrow'];
 

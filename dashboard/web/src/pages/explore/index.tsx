@@ -1,6 +1,5 @@
 // Explore: any question in SQL, its answer as a table or a chart, and what there is to ask about.
 import '../shared/pages.css';
-import '../logs/logs.css';
 import './explore.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Problem } from '../../live/frame';

@@ -6,6 +6,7 @@ import { Link, setQuery, search as urlQuery } from '../../router';
 import { range } from '../../time/range';
 import { Button, EmptyState, ErrorState, Loading, Toolbar } from '../../ui';
 import { Icon } from '../shared/icons';
+import { LiveState } from '../shared/LiveState';
 import { parseFlag, parseStrings, useStored } from '../shared/stored';
 import { useFillHeight } from '../shared/use-fill-height';
 import { ColumnMenu } from './ColumnMenu';
@@ -119,12 +120,9 @@ function needsDate(): boolean {
 function TailState({ tail, onResume }: { readonly tail: Tail; readonly onResume: () => void }) {
   const { reasons, fresh, state } = tail;
   if (reasons.size === 0) {
-    const still = range.value.kind === 'absolute';
     return (
       <>
-        <span class={`tail-state ${state}`}>
-          {state === 'disconnected' ? 'Disconnected' : still ? 'A range of the past' : 'Live'}
-        </span>
+        <LiveState state={state} past={range.value.kind === 'absolute'} />
         <Button kind="quiet" onClick={() => tail.hold('button', true)}>
           <Icon name="pause" /> Pause
         </Button>
@@ -134,7 +132,7 @@ function TailState({ tail, onResume }: { readonly tail: Tail; readonly onResume:
   const onlyHover = reasons.size === 1 && reasons.has('hover');
   return (
     <>
-      <span class="tail-state paused">{onlyHover ? 'Paused while you point at it' : 'Paused'}</span>
+      <LiveState state={state} stopped={onlyHover ? 'Paused while you point at it' : 'Paused'} />
       <Button kind={fresh.count > 0 ? 'primary' : 'plain'} onClick={onResume}>
         <Icon name="play" /> Resume
         <span role="status">{fresh.count > 0 ? ` · ${fresh.count}${fresh.more ? '+' : ''} new` : ''}</span>

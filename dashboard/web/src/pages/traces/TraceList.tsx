@@ -6,6 +6,7 @@ import { absolute, bounds, formatRangeQuery, range } from '../../time/range';
 import { Button, EmptyState, ErrorState, Loading, Toolbar } from '../../ui';
 import { formatCount } from '../shared/format';
 import { Icon } from '../shared/icons';
+import { LiveState } from '../shared/LiveState';
 import { filterOf, MOST_TRACES, OPERATIONS_SQL, tracesSql } from './list-query';
 import { Scatter } from './Scatter';
 import { operationsOf, summariesOf } from './summaries';
@@ -50,9 +51,7 @@ export function TraceList() {
         <>
           <section class="panel-box" aria-label="Durations">
             <Toolbar label="The list">
-              <span class={`tail-state ${paused ? 'paused' : state}`}>
-                {paused ? 'Paused' : state === 'disconnected' ? 'Disconnected' : 'Live'}
-              </span>
+              <LiveState state={state} stopped={paused ? 'Paused' : null} past={range.value.kind === 'absolute'} />
               <Button kind="quiet" onClick={() => setStopped(paused ? null : { sql, shown: newest })}>
                 <Icon name={paused ? 'play' : 'pause'} /> {paused ? 'Resume' : 'Pause'}
               </Button>
