@@ -1,13 +1,13 @@
 // Line, area, bar and stacked charts: the plot, what the pointer and the keyboard do in it, legend and tooltip.
 import { useSignal } from '@preact/signals';
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import type { Frame } from '../live/frame';
 import { formatTime } from '../time/format';
 import { zoneSignal } from '../time/zone';
 import type { ChartProps } from './Chart';
 import { unitFormat } from './format';
 import { Legend, toggled } from './Legend';
-import { assign, chartTheme } from './palette';
+import { assign, chartTheme, HUE_COUNT } from './palette';
 import type { TimePlot } from './plot';
 import { Buffers, nearest, type SeriesSet, seriesOf } from './series';
 import { SeriesContent, type TimeKind } from './series-content';
@@ -34,14 +34,19 @@ export function TimeChart(props: ChartProps & { readonly kind: TimeKind }) {
   const { frame, kind, title, unit, percent, colors = NO_COLORS, legend = NOTHING, stepMs = 0 } = props;
   const stacked = kind === 'stacked' || kind === 'bar';
   const whole = useSeries(frame, props.series);
-  const set = useMemo(() => (stacked ? mutedLast(whole, colors) : whole), [whole, stacked, colors]);
+  const order = useRef<readonly string[]>([]);
+  const set = useMemo(() => {
+    const ranked = ranking(whole, order.current);
+    order.current = ranked.series.map(({ name }) => name);
+    return stacked ? mutedLast(ranked, colors) : ranked;
+  }, [whole, stacked, colors]);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [focus, setFocus] = useState<string | null>(null);
   const spoken = useSignal('');
   const names = set.series.map(({ name }) => name);
   const theme = chartTheme.value;
-  const key = names.join('\n');
-  const paints = useMemo(() => assign(key.split('\n'), colors, theme.dark), [key, colors, theme.dark]);
+  const key = JSON.stringify(names);
+  const paints = useMemo(() => assign(JSON.parse(key), colors, theme.dark), [key, colors, theme.dark]);
   const { min, max, thresholds } = props;
   const content = useMemo(() => {
     const options = { kind, unit, percent, min, max, thresholds, paints, hidden, focus, theme, stepMs };
@@ -88,13 +93,32 @@ export function TimeChart(props: ChartProps & { readonly kind: TimeKind }) {
           format={format}
           values={legend}
           hidden={hidden}
-          reversed={stacked}
+          reversed={stacked && names.length <= HUE_COUNT}
           onToggle={(name, only) => setHidden(toggled(hidden, names, name, only))}
           onFocus={setFocus}
         />
       )}
     </div>
   );
+}
+
+/**
+ * A few series are in the order of their names. Many are in that of their size, the largest first: the others are small print.
+ * The order stays as long as the same series are there, for nothing should jump as data comes.
+ */
+export function ranking(set: SeriesSet, before: readonly string[]): SeriesSet {
+  if (set.series.length <= HUE_COUNT) return set;
+  const had = new Map(before.map((name, at) => [name, at]));
+  if (set.series.length === had.size && set.series.every(({ name }) => had.has(name))) {
+    return { ...set, series: set.series.toSorted((a, b) => (had.get(a.name) ?? 0) - (had.get(b.name) ?? 0)) };
+  }
+  const sizes = new Map(
+    set.series.map(({ name, values }) => [
+      name,
+      values.reduce((sum, value) => sum + (Number.isNaN(value) ? 0 : Math.abs(value)), 0),
+    ]),
+  );
+  return { ...set, series: set.series.toSorted((a, b) => (sizes.get(b.name) ?? 0) - (sizes.get(a.name) ?? 0)) };
 }
 
 /** What is of no interest (idle, free) lies on top of a stack, so that the rest stands on the ground. */

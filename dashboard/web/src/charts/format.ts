@@ -131,7 +131,8 @@ function scaled(
     if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
     const raw = value * base;
     const scale = pick(scales, Math.abs(raw));
-    return join(significant(raw / scale.factor), scale.suffix);
+    const number = raw / scale.factor;
+    return join(scale.suffix === '%' ? hundredths(number) : significant(number), scale.suffix);
   };
   const ticks = (values: readonly number[], step: number) => {
     const most = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0) * base;
@@ -164,6 +165,11 @@ function decimals(step: number): number {
     if (Math.abs(shifted - Math.round(shifted)) < 1e-6 * shifted) return digits;
   }
   return 6;
+}
+
+/** Of a percentage nobody reads more than two decimals. */
+function hundredths(value: number): string {
+  return Math.abs(value) < 0.005 ? '0' : significant(Math.round(value * 100) / 100);
 }
 
 /** Three significant digits, no exponent between 1e-4 and 1e6, no zeros at the end. */

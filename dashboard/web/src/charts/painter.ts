@@ -25,6 +25,8 @@ export interface Scene {
   /** Points farther apart are not joined. Milliseconds. */
   readonly gap: number;
   readonly ratio: number;
+  /** Colours are laid on thicker on a dark ground, where they fade more. */
+  readonly dark: boolean;
 }
 
 /** Points of one series after thinning, in runs that are joined. */
@@ -268,7 +270,7 @@ function paintStacked(context: CanvasRenderingContext2D, scene: Scene): void {
     const top = sums[layer] as Float64Array;
     const under = layer > 0 ? (sums[layer - 1] as Float64Array) : null;
     context.fillStyle = paint.color;
-    context.globalAlpha = faint ? 0.12 : 0.58;
+    context.globalAlpha = faint ? 0.12 : scene.dark ? 0.72 : 0.58;
     context.beginPath();
     for (const run of runs) {
       context.moveTo(x(run[0] as number), y(top[run[0] as number] as number));
@@ -364,7 +366,7 @@ function paintBars(context: CanvasRenderingContext2D, scene: Scene): void {
 }
 
 /** Lowest and highest value that is shown, of the sums where series are stacked. */
-export function extent(scene: Omit<Scene, 'low' | 'high' | 'box' | 'ratio' | 'paints' | 'focus'>): {
+export function extent(scene: Omit<Scene, 'low' | 'high' | 'box' | 'ratio' | 'paints' | 'focus' | 'dark'>): {
   min: number;
   max: number;
 } {

@@ -131,9 +131,14 @@ describe('assign', () => {
     const few = assign(names.slice(0, HUE_COUNT), {}, false);
     expect(few.every(({ dash }) => dash === null)).toBe(true);
   });
-  it('does not depend on the order of names', () => {
-    const turned = assign(names.toReversed(), {}, true).toReversed();
-    expect(turned).toEqual(assign(names, {}, true));
+  it('does not depend on the order of names, as long as there are hues for all', () => {
+    const few = names.slice(0, HUE_COUNT);
+    expect(assign(few.toReversed(), {}, true).toReversed()).toEqual(assign(few, {}, true));
+  });
+  it('gives the first of many the hues', () => {
+    const paints = assign(names, {}, true);
+    expect(paints.slice(0, HUE_COUNT).every(({ dash }) => dash === null)).toBe(true);
+    expect(paints.slice(HUE_COUNT).every(({ dash }) => dash !== null)).toBe(true);
   });
   it('keeps a chosen colour for its series alone', () => {
     const [a, ...others] = assign(['a', 'b', 'c', 'd', 'e', 'f', 'g'], { a: 'blue' }, false);

@@ -48,7 +48,10 @@ export function hash(text: string): number {
   return value >>> 0;
 }
 
-/** A colour and dash for each name: its own by hash, or the next free one where two of a chart would have the same. */
+/**
+ * A colour and dash for each name: its own by hash, or the next free one where two of a chart would have the same. Where there
+ * are more names than hues, the first have them, and the others dashes.
+ */
 export function assign(names: readonly string[], chosen: Readonly<Record<string, string>>, dark: boolean): Paint[] {
   const taken = new Set<number>();
   const paints = new Map<string, Paint>();
@@ -60,7 +63,7 @@ export function assign(names: readonly string[], chosen: Readonly<Record<string,
     if (hue >= 0) taken.add(hue);
   }
   const slots = HUE_COUNT * DASHES.length;
-  for (const name of [...names].sort()) {
+  for (const name of names.length > HUE_COUNT ? names : [...names].sort()) {
     if (paints.has(name)) continue;
     let slot = hash(name) % HUE_COUNT;
     // Every hue is used before a dash is.

@@ -31,7 +31,7 @@ export interface SeriesOptions {
 }
 
 /** CSS pixels between ticks of the value axis. */
-const Y_TICK = 36;
+const Y_TICK = 30;
 const Y_MOST = 8;
 
 export class SeriesContent implements Content {
@@ -60,7 +60,9 @@ export class SeriesContent implements Content {
   paint(context: CanvasRenderingContext2D, { box, window, axis, ratio }: Geometry): void {
     const { kind, paints, hidden, focus, theme, thresholds = [] } = this.#options;
     const { min: low, max: high } = axis;
-    paint(context, { box, ...window, low, high, set: this.#set, paints, hidden, focus, kind, gap: this.#gap, ratio });
+    const { dark } = theme;
+    const gap = this.#gap;
+    paint(context, { box, ...window, low, high, set: this.#set, paints, hidden, focus, kind, gap, ratio, dark });
     context.save();
     context.lineWidth = ratio;
     context.setLineDash([4 * ratio, 4 * ratio]);

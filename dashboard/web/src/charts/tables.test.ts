@@ -7,6 +7,7 @@ import { toggled } from './Legend';
 import { assign } from './palette';
 import { tableOf } from './SeriesTable';
 import { seriesOf } from './series';
+import { ranking } from './TimeChart';
 import { readings } from './Tooltip';
 
 describe('rowOrder', () => {
@@ -97,6 +98,23 @@ describe('heatOf', () => {
   it('shows few beside many', () => {
     expect(shade(0.02, false)).not.toBe(shade(0.0001, true));
     expect(shade(1, false)).toBe('#06394a');
+  });
+});
+
+describe('many series', () => {
+  const make = (sizes: readonly number[]) =>
+    seriesOf(
+      frameFrom(
+        { t: 'time', s: 'string', value: 'number' },
+        sizes.map((size, i) => [0, `s${i}`, size]),
+      ),
+    );
+  const names = (set: { series: readonly { name: string }[] }) => set.series.map(({ name }) => name);
+  it('are in the order of their size, which stays while the same are there', () => {
+    const first = ranking(make([1, 9, 3, 4, 5, 6, 7, 8, 2]), []);
+    expect(names(first).slice(0, 3)).toEqual(['s1', 's7', 's6']);
+    expect(names(ranking(make([9, 1, 3, 4, 5, 6, 7, 8, 2]), names(first)))).toEqual(names(first));
+    expect(names(ranking(make([9, 1, 3]), names(first)))).toEqual(['s0', 's1', 's2']);
   });
 });
 

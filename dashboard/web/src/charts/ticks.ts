@@ -54,7 +54,8 @@ export function axisOf(
     if (options.min === undefined && low !== 0) low -= room;
     if (high <= low) high = low + 1;
   }
-  const step = niceStep(high - low, options.count, format.kind);
+  // There are no parts of a byte.
+  const step = Math.max(format.kind === 'binary' ? 1 : 0, niceStep(high - low, options.count, format.kind));
   const fixedLow = options.min !== undefined && low === options.min * factor;
   const fixedHigh = options.max !== undefined && high === options.max * factor;
   // Ends lie at quarters of a step: near enough to the data, and they do not move with every point.
