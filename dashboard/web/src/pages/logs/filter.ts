@@ -112,6 +112,10 @@ export function olderSql(condition: string | null, until: number, from: number, 
 export const barsSql = (condition: string | null): string =>
   `SELECT date_bin($step, ts) AS t, ${LEVEL_COUNTS_SQL} FROM logs WHERE ${and('$range', condition)} GROUP BY 1`;
 
-/** All records of a trace, oldest first. */
-export const traceLogsSql = (traceId: string, limit: number): string =>
-  `${SELECT} WHERE trace_id = ${literal(traceId)} ORDER BY time_unix_nano LIMIT ${integer(limit)}`;
+const DAY_MS = 86_400_000;
+
+/** The records of a trace, oldest first. Within a day of its start: all of the lake would be read otherwise. */
+export function traceLogsSql(traceId: string, start: number, limit: number): string {
+  const near = `ts >= ${timestamp(start - DAY_MS)} AND ts < ${timestamp(start + DAY_MS)}`;
+  return `${SELECT} WHERE ${near} AND trace_id = ${literal(traceId)} ORDER BY time_unix_nano LIMIT ${integer(limit)}`;
+}

@@ -30,7 +30,13 @@ export function SpanDetails({ node, traceStart, traceLength, critical, onClose, 
   const share = (part: number) =>
     traceLength > 0 ? ` (${Math.round((part / traceLength) * 100)} % of the trace)` : '';
   return (
-    <aside class="panel-box span-details" aria-label="Span">
+    <aside
+      class="panel-box span-details"
+      aria-label="Span"
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onClose();
+      }}
+    >
       <header>
         <h2>
           <LongText text={span.name || '(no name)'} most={300} />

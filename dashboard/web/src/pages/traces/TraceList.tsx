@@ -7,11 +7,12 @@ import { Button, EmptyState, ErrorState, Loading, Toolbar } from '../../ui';
 import { formatCount } from '../shared/format';
 import { Icon } from '../shared/icons';
 import { LiveState } from '../shared/LiveState';
-import { filterOf, MOST_TRACES, OPERATIONS_SQL, tracesSql } from './list-query';
+import { filterOf, MOST_TRACES, tracesSql } from './list-query';
 import { Scatter } from './Scatter';
-import { operationsOf, summariesOf } from './summaries';
+import { summariesOf } from './summaries';
 import { TraceFilters } from './TraceFilters';
 import { TraceTable, traceAddress } from './TraceTable';
+import { useOperations } from './use-operations';
 
 const FIRST_WORDS = {
   newest: 'The newest',
@@ -25,10 +26,8 @@ export function TraceList() {
   const filter = filterOf(urlQuery.value);
   const sql = tracesSql(filter);
   const live = useLive({ sql, mode: 'table', limit: MOST_TRACES });
-  const operations = useLive({ sql: OPERATIONS_SQL, mode: 'table', limit: 2000 });
+  const known = useOperations();
   const [frame, state, error] = [live.rows.value, live.state.value, live.error.value];
-  const choices = operations.rows.value;
-  const known = useMemo(() => (choices ? operationsOf(choices) : []), [choices]);
   const newest = useMemo(() => (frame ? { traces: summariesOf(frame), ...limits(frame) } : null), [frame]);
   const [stopped, setStopped] = useState<{ sql: string; shown: typeof newest } | null>(null);
   const shown = stopped?.sql === sql ? stopped.shown : newest;

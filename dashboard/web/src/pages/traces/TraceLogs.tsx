@@ -11,6 +11,8 @@ import { type LogRow, logRows } from '../logs/rows';
 import { formatTime } from '../shared/format';
 import { Icon } from '../shared/icons';
 import { clip, printable } from '../shared/printable';
+import type { Trace } from './span';
+import { startOf } from './use-trace';
 
 const MOST = 2000;
 
@@ -20,11 +22,12 @@ export interface TraceRecords {
   truncated: boolean;
 }
 
-export function useTraceLogs(traceId: string, turn: unknown): TraceRecords {
+export function useTraceLogs(trace: Trace): TraceRecords {
+  const start = startOf(trace);
   const [state, setState] = useState<TraceRecords>({ rows: null, error: null, truncated: false });
   useEffect(() => {
     const controller = new AbortController();
-    runQuery(traceLogsSql(traceId, MOST), { limit: MOST, signal: controller.signal }).then(
+    runQuery(traceLogsSql(trace.id, start, MOST), { limit: MOST, signal: controller.signal }).then(
       (frame) => setState({ rows: logRows(frame).reverse(), error: null, truncated: frame.length >= MOST }),
       (error) => {
         if (controller.signal.aborted) return;
@@ -33,7 +36,7 @@ export function useTraceLogs(traceId: string, turn: unknown): TraceRecords {
       },
     );
     return () => controller.abort();
-  }, [traceId, turn]);
+  }, [trace, start]);
   return state;
 }
 

@@ -24,7 +24,6 @@ import { Waterfall } from './Waterfall';
 export function TracePage({ id }: { readonly id: string }) {
   const around = parseAround(urlQuery.value.get('at'));
   const { trace, error, loading, reload } = useTrace(id, around);
-  const records = useTraceLogs(id, trace?.spans.length ?? 0);
   return (
     <div class="page trace">
       <p class="back">
@@ -33,7 +32,7 @@ export function TracePage({ id }: { readonly id: string }) {
       {error && <ErrorState problem={error} onRetry={reload} />}
       {!error && loading && !trace && <Loading label="Loading the trace" />}
       {trace && trace.spans.length === 0 && !loading && <Missing id={id} around={around} reload={reload} />}
-      {trace && trace.spans.length > 0 && <Whole trace={trace} records={records} />}
+      {trace && trace.spans.length > 0 && <Whole trace={trace} />}
     </div>
   );
 }
@@ -60,7 +59,8 @@ function Missing({
   );
 }
 
-function Whole({ trace, records }: { readonly trace: Trace; readonly records: TraceRecords }) {
+function Whole({ trace }: { readonly trace: Trace }) {
+  const records = useTraceLogs(trace);
   const tree = useMemo(() => buildTree(trace.spans), [trace]);
   const services = useMemo(() => serviceShares(tree), [tree]);
   const tab = urlQuery.value.get('tab') === 'logs' ? 'logs' : 'spans';

@@ -1,7 +1,7 @@
 // What traces are asked for, from the address, and the SQL for it.
 import { searchSql } from '../logs/filter';
 import { parseSearch } from '../logs/parse';
-import { and, contains, identifier, integer, literal } from '../shared/sql';
+import { and, contains, identifier, integer, literal, timestamp } from '../shared/sql';
 import { STATUS_ERROR } from './span';
 
 export const SORTS = ['newest', 'longest', 'errors', 'spans'] as const;
@@ -98,8 +98,8 @@ const first = (column: string): string =>
   `first_value(${identifier(column)} ORDER BY parent_span_id IS NOT NULL, start_time_unix_nano)`;
 
 /** Services with their operations, the busiest first. */
-export const OPERATIONS_SQL =
-  'SELECT service_name, name, count(*) AS spans FROM spans WHERE $range GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 2000';
+export const operationsSql = (from: number, to: number): string =>
+  `SELECT service_name, name, count(*) AS spans FROM spans WHERE ts >= ${timestamp(from)} AND ts < ${timestamp(to)} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 2000`;
 
 const SPAN_COLUMNS =
   'ts, span_id, parent_span_id, name, service_name, kind, start_time_unix_nano, end_time_unix_nano, status_code, status_message, attributes, resource_attributes, scope_name, scope_version, trace_state, events, links, dropped_attributes_count, dropped_events_count, dropped_links_count';
@@ -117,10 +117,9 @@ export const spanCountSql = (traceId: string, around: number | null): string =>
   `SELECT count(*) AS spans FROM spans WHERE ${ofTrace(traceId, around)}`;
 
 function ofTrace(traceId: string, around: number | null): string {
-  const time = (ms: number) => `TIMESTAMP ${literal(new Date(ms).toISOString())}`;
   return and(
     `trace_id = ${literal(traceId.toLowerCase())}`,
-    around !== null && `ts >= ${time(around - AROUND_MS)} AND ts < ${time(around + AROUND_MS)}`,
+    around !== null && `ts >= ${timestamp(around - AROUND_MS)} AND ts < ${timestamp(around + AROUND_MS)}`,
   );
 }
 

@@ -1,5 +1,5 @@
 // Loads a trace, and again when more of its spans arrive: a trace may be looked at while it goes on.
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Problem } from '../../live/frame';
 import { useLive } from '../../live/live';
 import { QueryError, runQuery } from '../../live/query';
@@ -10,6 +10,8 @@ import type { Trace } from './span';
 
 /** Spans arrive in many small requests; the trace is not read again for each. */
 const PAUSE_MS = 1500;
+/** A trace that ended longer ago is whole: nobody looks whether more of it comes. */
+const YOUNG_MS = 600_000;
 
 export interface Loaded {
   trace: Trace | null;
@@ -39,14 +41,26 @@ export function useTrace(id: string, around: number | null): Loaded {
     return () => controller.abort();
   }, [id, around, turn]);
 
-  const counted = useLive(useMemo(() => ({ sql: spanCountSql(id, around), mode: 'table' as const }), [id, around]));
+  const loaded = state.trace?.id === id ? state.trace : null;
+  // Near its own time once that is known: to count in all of the lake again and again is too much to ask.
+  const near = loaded && loaded.spans.length > 0 ? startOf(loaded) : around;
+  const watched = near !== null && endOf(loaded, near) > Date.now() - YOUNG_MS;
+  const counted = useLive(watched ? { sql: spanCountSql(id, near), mode: 'table' } : null);
   const frame = counted.rows.value;
   const count = frame && frame.length > 0 ? (reader(frame, 'spans').number(0) ?? 0) : 0;
-  const held = state.trace?.id === id ? state.trace.spans.length : 0;
+  const held = loaded?.spans.length ?? 0;
   useEffect(() => {
-    if (state.loading || count <= held || held >= MOST_SPANS) return;
+    if (!watched || state.loading || count <= held || held >= MOST_SPANS) return;
     const timer = setTimeout(() => setTurn((turn) => turn + 1), PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [count, held, state.loading]);
+  }, [watched, count, held, state.loading]);
   return { ...state, reload: () => setTurn((turn) => turn + 1) };
+}
+
+/** Milliseconds since 1970. */
+export const startOf = (trace: Trace): number => Number(trace.startNanos / 1_000_000n);
+
+function endOf(trace: Trace | null, otherwise: number): number {
+  if (!trace || trace.spans.length === 0) return otherwise;
+  return startOf(trace) + trace.spans.reduce((most, { end }) => Math.max(most, end), 0) / 1e6;
 }
