@@ -76,7 +76,14 @@ impl<'a> Reader<'a> {
         }
         self.start = self.rest;
         let (number, wire_type) = self.key()?;
-        let value = match wire_type {
+        let value = self.value(wire_type)?;
+        Ok(Some((number, value)))
+    }
+
+    /// A value without its key, as in a packed list.
+    #[inline(always)]
+    pub fn value(&mut self, wire_type: u8) -> Result<Value<'a>, Fault> {
+        Ok(match wire_type {
             0 => Value::Varint(self.varint()?),
             1 => Value::Fixed64(self.fixed64()?),
             2 => Value::Len(self.len()?),
@@ -84,8 +91,7 @@ impl<'a> Reader<'a> {
             5 => Value::Fixed32(self.fixed32()?),
             4 => return Err(Fault::new(self.rest, "end of a group that was not begun")),
             _ => return Err(Fault::new(self.rest, "unknown wire type")),
-        };
-        Ok(Some((number, value)))
+        })
     }
 
     #[inline(always)]

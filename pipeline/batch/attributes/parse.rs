@@ -40,7 +40,18 @@ impl<'a> Parser<'a> {
         Err(Invalid { at: self.at, what })
     }
 
-    fn peek(&mut self) -> Option<u8> {
+    /// Where it is, in bytes.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What was read since `start`.
+    pub fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
+    }
+
+    /// The next byte that is not white space.
+    pub fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
@@ -48,7 +59,7 @@ impl<'a> Parser<'a> {
         bytes.get(self.at).copied()
     }
 
-    fn eat(&mut self, token: &str) -> bool {
+    pub fn eat(&mut self, token: &str) -> bool {
         self.peek();
         let found = self.text[self.at..].starts_with(token);
         if found {
@@ -57,7 +68,8 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn expect(&mut self, token: &'static str) -> Result<(), Invalid> {
+    /// Past `token`, which must be next.
+    pub fn open(&mut self, token: &'static str) -> Result<(), Invalid> {
         if self.eat(token) { Ok(()) } else { self.fail("not what JSON has here") }
     }
 
@@ -89,7 +101,7 @@ impl<'a> Parser<'a> {
             return Ok(Token::Object);
         }
         let key = self.string()?;
-        self.expect(":")?;
+        self.open(":")?;
         let token = match &*key {
             "$empty" if self.eat("true") => Token::Empty,
             "$bytes" => match BASE64.decode(self.string()?.as_bytes()) {
@@ -104,33 +116,49 @@ impl<'a> Parser<'a> {
             }),
             _ => return self.fail("an unknown key that begins with `$`; write a real one with `$$`"),
         };
-        self.expect("}")?;
+        self.open("}")?;
         Ok(token)
     }
 
     fn number(&mut self) -> Result<Token<'a>, Invalid> {
-        let rest = &self.text[self.at..];
-        let len = rest
-            .bytes()
-            .position(|b| !matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
-            .unwrap_or(rest.len());
-        let number = &rest[..len];
+        let number = self.number_text()?;
         let token = if number.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
             number.parse().ok().filter(|double: &f64| double.is_finite()).map(Token::Double)
         } else {
             number.parse().ok().map(Token::Int)
         };
-        match token {
-            Some(token) => {
-                self.at += len;
-                Ok(token)
-            }
-            None => self.fail("not a 64-bit integer or double"),
+        token.ok_or(Invalid { at: self.at - number.len(), what: "not a 64-bit integer or double" })
+    }
+
+    /// A number as JSON has it, not yet read as one.
+    pub fn number_text(&mut self) -> Result<&'a str, Invalid> {
+        let rest = &self.text[self.at..];
+        let bytes = rest.as_bytes();
+        let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let mut at = usize::from(bytes.first() == Some(&b'-'));
+        let whole = digits(at);
+        let mut good = whole == 1 || (whole > 1 && bytes[at] != b'0');
+        at += whole;
+        if bytes.get(at) == Some(&b'.') {
+            let fraction = digits(at + 1);
+            good &= fraction > 0;
+            at += 1 + fraction;
         }
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+            let exponent = digits(at);
+            good &= exponent > 0;
+            at += exponent;
+        }
+        if !good {
+            return self.fail("not a number");
+        }
+        self.at += at;
+        Ok(&rest[..at])
     }
 
     pub fn string(&mut self) -> Result<Cow<'a, str>, Invalid> {
-        self.expect("\"")?;
+        self.open("\"")?;
         let start = self.at;
         let bytes = self.text.as_bytes();
         match memchr::memchr2(b'"', b'\\', &bytes[start..]) {
@@ -204,18 +232,18 @@ impl<'a> Parser<'a> {
         &mut self,
         mut entry: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Invalid>,
     ) -> Result<(), Invalid> {
-        self.expect("{")?;
+        self.open("{")?;
         if self.eat("}") {
             return Ok(());
         }
         loop {
             self.peek();
             let key = self.string()?;
-            self.expect(":")?;
+            self.open(":")?;
             self.peek();
             entry(self, key)?;
             if !self.eat(",") {
-                return self.expect("}");
+                return self.open("}");
             }
         }
     }
@@ -226,14 +254,14 @@ impl<'a> Parser<'a> {
     }
 
     pub fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<(), Invalid>) -> Result<(), Invalid> {
-        self.expect("[")?;
+        self.open("[")?;
         if self.eat("]") {
             return Ok(());
         }
         loop {
             item(self)?;
             if !self.eat(",") {
-                return self.expect("]");
+                return self.open("]");
             }
         }
     }

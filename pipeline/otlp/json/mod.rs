@@ -5,7 +5,7 @@
 //! integers as strings (numbers are understood), enumerations as numbers (names are understood), unknown
 //! keys ignored, `null` meaning absent.
 //!
-//! Limits: 128 levels of JSON (serde_json's), as many of protobuf. Protobuf made from JSON is at most
+//! Limits: 200 objects and lists in one another, which is what 100 messages take. Protobuf made from JSON is at most
 //! [`GROWTH`] times as large as its text.
 
 mod parse;
@@ -23,13 +23,27 @@ use crate::batch::Signal;
 pub const GROWTH: usize = 4;
 
 /// Text that is not an OTLP/JSON export request; nothing of it was taken.
-#[derive(Debug, thiserror::Error)]
-#[error("malformed OTLP/JSON: {0}")]
-pub struct MalformedJson(#[from] serde_json::Error);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed OTLP/JSON: {what} at line {line} column {column}")]
+pub struct MalformedJson {
+    /// From 1; columns in bytes.
+    pub line: usize,
+    pub column: usize,
+    pub what: String,
+}
+
+impl MalformedJson {
+    fn new(text: &[u8], at: usize, what: String) -> MalformedJson {
+        let before = &text[..at.min(text.len())];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
+        MalformedJson { line, column: 1 + before.len() - line_start, what }
+    }
+}
 
 /// The protobuf bytes of an `Export*ServiceRequest` written as JSON.
 pub fn parse(signal: Signal, text: &[u8]) -> Result<Vec<u8>, MalformedJson> {
-    Ok(parse::message(request(signal), text)?)
+    parse::message(request(signal), text)
 }
 
 /// Appends an `Export*ServiceRequest` to `out` as one line of JSON, without the line's end.

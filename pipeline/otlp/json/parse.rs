@@ -1,271 +1,272 @@
-//! JSON text -> protobuf bytes.
+//! JSON text -> protobuf bytes. Numbers are read by the standard library: serde_json without its `float_roundtrip`
+//! gives some doubles one bit off.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::super::wire::put_varint;
+use super::MalformedJson;
 use super::schema::{Field, Kind, Message};
+use crate::batch::attributes::{Invalid, Parser};
 
-pub(super) fn message(message: &'static Message, text: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
-    let mut out = Vec::with_capacity(text.len() / 2);
-    let mut json = serde_json::Deserializer::from_slice(text);
-    Fields { message, out: &mut out }.deserialize(&mut json)?;
-    json.end()?;
-    Ok(out)
-}
+/// Objects and lists in one another: what any protobuf message takes as JSON.
+const MAX_DEPTH: u32 = 2 * super::super::MAX_DEPTH;
 
-/// The fields of one message, without its own tag and length.
-struct Fields<'a> {
-    message: &'static Message,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'de> DeserializeSeed<'de> for Fields<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
+pub(super) fn message(message: &'static Message, text: &[u8]) -> Result<Vec<u8>, MalformedJson> {
+    let whole = simdutf8::compat::from_utf8(text)
+        .map_err(|error| MalformedJson::new(text, error.valid_up_to(), "text that is not UTF-8".into()))?;
+    let mut json = Json { text: Parser::new(whole), out: Vec::with_capacity(text.len() / 2), wrong: None };
+    match json.fields(message, "the request", MAX_DEPTH).and_then(|()| json.text.end()) {
+        Ok(()) => Ok(json.out),
+        Err(Invalid { at, what }) => Err(MalformedJson::new(text, at, json.wrong.unwrap_or_else(|| what.into()))),
     }
 }
 
-impl<'de> Visitor<'de> for Fields<'_> {
-    type Value = ();
+struct Json<'a> {
+    text: Parser<'a>,
+    out: Vec<u8>,
+    /// Of the error that is on its way out, where more can be said than `Invalid` has room for.
+    wrong: Option<String>,
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
+impl<'a> Json<'a> {
+    #[cold]
+    fn wrong<T>(&mut self, at: usize, what: String) -> Result<T, Invalid> {
+        self.wrong = Some(what);
+        Err(Invalid { at, what: "" })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(field) = map.next_key_seed(Key(self.message))? {
-            match field {
-                Some(field) => map.next_value_seed(Value { field, out: self.out })?,
-                None => map.next_value::<IgnoredAny>().map(|_| ())?,
+    #[cold]
+    fn expected<T>(&mut self, at: usize, what: &str, field: &str) -> Result<T, Invalid> {
+        self.wrong(at, format!("expected {what} for {field}"))
+    }
+
+    /// The fields of one message, without its own tag and length.
+    fn fields(&mut self, message: &'static Message, name: &str, depth: u32) -> Result<(), Invalid> {
+        let depth = self.text.deeper(depth)?;
+        if self.text.peek() != Some(b'{') {
+            return self.expected(self.text.at(), "an object", name);
+        }
+        self.text.open("{")?;
+        let mut more = !self.text.eat("}");
+        while more {
+            let key = self.string()?;
+            self.text.open(":")?;
+            match message.by_name(&key) {
+                Some(field) => self.value(field, depth)?,
+                None => self.skip(depth)?,
             }
+            more = self.another("}")?;
         }
         Ok(())
     }
-}
 
-struct Key(&'static Message);
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Option<&'static Field>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key {
-    type Value = Option<&'static Field>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a key")
+    /// Past a comma, or past the end of the list or object.
+    fn another(&mut self, end: &'static str) -> Result<bool, Invalid> {
+        if self.text.eat(",") { Ok(true) } else { self.text.open(end).map(|()| false) }
     }
 
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.by_name(name))
-    }
-}
-
-/// A field's value: `null`, one, or a list.
-struct Value<'a> {
-    field: &'static Field,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'de> DeserializeSeed<'de> for Value<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_option(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Value<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "a list for {}", self.field.name)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        if self.field.repeated {
-            return json.deserialize_seq(self);
+    /// A field's value: `null`, one, or a list.
+    fn value(&mut self, field: &'static Field, depth: u32) -> Result<(), Invalid> {
+        if self.text.eat("null") {
+            return Ok(());
         }
-        put_tag(self.out, self.field.number, self.field.kind.wire_type());
-        One { field: self.field, out: self.out }.deserialize(json)
+        let wire_type = field.kind.wire_type();
+        if !field.repeated {
+            self.tag(field.number, wire_type);
+            return self.one(field, depth);
+        }
+        let depth = self.text.deeper(depth)?;
+        if self.text.peek() != Some(b'[') {
+            return self.expected(self.text.at(), "a list", field.name);
+        }
+        self.text.open("[")?;
+        let mut more = !self.text.eat("]");
+        if wire_type == 2 {
+            while more {
+                self.tag(field.number, 2);
+                self.one(field, depth)?;
+                more = self.another("]")?;
+            }
+        } else if more {
+            self.tag(field.number, 2);
+            let packed = self.begin();
+            while more {
+                self.one(field, depth)?;
+                more = self.another("]")?;
+            }
+            self.end(packed);
+        }
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Value { field, out } = self;
-        if field.kind.wire_type() == 2 {
-            loop {
-                let before = out.len();
-                put_tag(out, field.number, 2);
-                if list.next_element_seed(One { field, out })?.is_none() {
-                    out.truncate(before);
-                    return Ok(());
+    /// One value of a field, after its tag.
+    fn one(&mut self, field: &'static Field, depth: u32) -> Result<(), Invalid> {
+        let next = self.text.peek();
+        let at = self.text.at();
+        match field.kind {
+            Kind::Message(message) => {
+                let start = self.begin();
+                self.fields(message, field.name, depth)?;
+                self.end(start);
+            }
+            Kind::Bool if self.text.eat("true") => self.out.push(1),
+            Kind::Bool if self.text.eat("false") => self.out.push(0),
+            Kind::Bool => return self.expected(at, "true or false", field.name),
+            Kind::String | Kind::Bytes | Kind::Id if next == Some(b'"') => {
+                let text = self.string()?;
+                match (field.kind, &*text) {
+                    (Kind::String, text) => self.bytes(text.as_bytes()),
+                    (Kind::Id, text) => match unhex(text) {
+                        Some(id) => self.bytes(&id),
+                        None => return self.expected(at, "hex text", field.name),
+                    },
+                    (_, text) => match BASE64.decode(text).or_else(|_| BASE64_URL.decode(text)) {
+                        Ok(bytes) => self.bytes(&bytes),
+                        Err(_) => return self.expected(at, "base64 text", field.name),
+                    },
                 }
             }
-        }
-        let before = out.len();
-        put_tag(out, field.number, 2);
-        let length = begin(out);
-        while list.next_element_seed(One { field, out })?.is_some() {}
-        if out.len() == length {
-            out.truncate(before);
-        } else {
-            end(out, length);
+            Kind::String | Kind::Bytes | Kind::Id => return self.expected(at, "a string", field.name),
+            Kind::Double => self.double(field, next)?,
+            _ => self.integer(field, next)?,
         }
         Ok(())
     }
-}
 
-/// One value of a field, after its tag.
-struct One<'a> {
-    field: &'static Field,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'de> DeserializeSeed<'de> for One<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        match self.field.kind {
-            Kind::Message(message) => {
-                let length = begin(self.out);
-                Fields { message, out: self.out }.deserialize(json)?;
-                end(self.out, length);
-                Ok(())
-            }
-            Kind::Bool => json.deserialize_bool(self),
-            Kind::String | Kind::Bytes | Kind::Id => json.deserialize_str(self),
-            _ => json.deserialize_any(self),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for One<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let what = match self.field.kind {
-            Kind::Bool => "true or false",
-            Kind::String => "a string",
-            Kind::Bytes => "base64 text",
-            Kind::Id => "hex text",
-            Kind::Message(_) => "an object",
-            Kind::Double => "a number",
-            Kind::Enum(_) => "a number of the enumeration",
-            _ => "an integer, or one in a string",
+    fn double(&mut self, field: &'static Field, next: Option<u8>) -> Result<(), Invalid> {
+        let at = self.text.at();
+        let value = match next {
+            // "NaN", "Infinity", "-Infinity" are the standard library's words too.
+            Some(b'"') => self.string()?.parse().ok(),
+            Some(b'-' | b'0'..=b'9') => self.text.number_text()?.parse().ok().filter(|number: &f64| number.is_finite()),
+            _ => None,
         };
-        write!(f, "{what} for {}", self.field.name)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        match self.field.kind {
-            Kind::Bool => self.out.push(value.into()),
-            _ => return Err(E::invalid_type(serde::de::Unexpected::Bool(value), &self)),
+        match value {
+            Some(value) => self.out.extend_from_slice(&value.to_le_bytes()),
+            None => return self.expected(at, "a number", field.name),
         }
         Ok(())
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        match self.field.kind {
-            Kind::Double => self.double(value as f64),
-            _ => self.integer(value.into()),
-        }
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        match self.field.kind {
-            Kind::Double => self.double(value as f64),
-            _ => self.integer(value.into()),
-        }
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        match self.field.kind {
-            Kind::Double => self.double(value),
-            // Proto3 JSON takes 1.0 and 1e3 for integers; 2^64 is the first that no kind holds.
-            _ if value.fract() == 0.0 && value.abs() < 18_446_744_073_709_551_616.0 => self.integer(value as i128),
-            _ => Err(E::invalid_value(serde::de::Unexpected::Float(value), &self)),
-        }
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let wrong = |this: &Self| E::invalid_value(serde::de::Unexpected::Str(text), this);
-        match self.field.kind {
-            Kind::String => put_bytes(self.out, text.as_bytes()),
-            Kind::Id => match unhex(text) {
-                Some(id) => put_bytes(self.out, &id),
-                None => return Err(wrong(&self)),
-            },
-            Kind::Bytes => match BASE64.decode(text).or_else(|_| BASE64_URL.decode(text)) {
-                Ok(bytes) => put_bytes(self.out, &bytes),
-                Err(_) => return Err(wrong(&self)),
-            },
-            Kind::Enum(names) => match names.iter().position(|name| *name == text) {
-                Some(number) => put_varint(self.out, number as u64),
-                None => return Err(wrong(&self)),
-            },
-            Kind::Double => match text {
-                "Infinity" => return self.double(f64::INFINITY),
-                "-Infinity" => return self.double(f64::NEG_INFINITY),
-                _ => match text.parse() {
-                    Ok(number) => return self.double(number),
-                    Err(_) => return Err(wrong(&self)),
-                },
-            },
-            Kind::Bool | Kind::Message(_) => return Err(wrong(&self)),
-            _ => match text.parse::<i64>().map(i128::from).or_else(|_| text.parse::<u64>().map(i128::from)) {
-                Ok(number) => return self.integer(number),
-                Err(_) => return Err(wrong(&self)),
-            },
+    fn integer(&mut self, field: &'static Field, next: Option<u8>) -> Result<(), Invalid> {
+        let at = self.text.at();
+        let value = match next {
+            Some(b'"') => {
+                let text = self.string()?;
+                match field.kind {
+                    Kind::Enum(names) => names.iter().position(|name| *name == text).map(|number| number as i128),
+                    _ => whole(&text),
+                }
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let text = self.text.number_text()?;
+                // Proto3 JSON takes 1.0 and 1e3 for integers; 2^64 is the first that no kind holds.
+                let float =
+                    || text.parse().ok().filter(|n: &f64| n.fract() == 0.0 && n.abs() < 18_446_744_073_709_551_616.0);
+                whole(text).or_else(|| float().map(|number| number as i128))
+            }
+            _ => None,
+        };
+        let Some(value) = value else {
+            let what = match field.kind {
+                Kind::Enum(_) => "a number of the enumeration",
+                _ => "an integer, or one in a string",
+            };
+            return self.expected(at, what, field.name);
+        };
+        if put_integer(field.kind, value, &mut self.out).is_none() {
+            return self.wrong(at, format!("{value} is out of range for {}", field.name));
         }
         Ok(())
+    }
+
+    /// A value that no field takes.
+    fn skip(&mut self, depth: u32) -> Result<(), Invalid> {
+        let (close, object) = match self.text.peek() {
+            Some(b'"') => return self.string().map(drop),
+            Some(b'{') => ("}", true),
+            Some(b'[') => ("]", false),
+            Some(b'-' | b'0'..=b'9') => return self.text.number_text().map(drop),
+            _ if self.text.eat("true") || self.text.eat("false") || self.text.eat("null") => return Ok(()),
+            _ => return self.wrong(self.text.at(), "expected a value".to_owned()),
+        };
+        let depth = self.text.deeper(depth)?;
+        self.text.open(if object { "{" } else { "[" })?;
+        let mut more = !self.text.eat(close);
+        while more {
+            if object {
+                self.string()?;
+                self.text.open(":")?;
+            }
+            self.skip(depth)?;
+            more = self.another(close)?;
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Invalid> {
+        self.text.peek();
+        let start = self.text.at();
+        let string = self.text.string()?;
+        match self.text.since(start).bytes().position(|byte| byte < b' ') {
+            None => Ok(string),
+            Some(control) => self.wrong(start + control, "a control character in a string; write it as \\u00..".into()),
+        }
+    }
+
+    fn tag(&mut self, number: u32, wire_type: u8) {
+        put_varint(u64::from(number) << 3 | u64::from(wire_type), &mut self.out);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        put_varint(bytes.len() as u64, &mut self.out);
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Leaves room for a one-byte length; what follows it begins at the index returned.
+    fn begin(&mut self) -> usize {
+        self.out.push(0);
+        self.out.len()
+    }
+
+    /// Writes the length of what came since `begin`, moving it up when the length takes more than one byte.
+    fn end(&mut self, start: usize) {
+        let length = self.out.len() - start;
+        if length < 0x80 {
+            self.out[start - 1] = length as u8;
+            return;
+        }
+        let mut varint = Vec::with_capacity(10);
+        put_varint(length as u64, &mut varint);
+        self.out.splice(start - 1..start, varint);
     }
 }
 
-impl One<'_> {
-    fn double<E: Error>(self, value: f64) -> Result<(), E> {
-        self.out.extend_from_slice(&value.to_le_bytes());
-        Ok(())
-    }
+fn whole(text: &str) -> Option<i128> {
+    text.parse::<i64>().map(i128::from).or_else(|_| text.parse::<u64>().map(i128::from)).ok()
+}
 
-    fn integer<E: Error>(self, value: i128) -> Result<(), E> {
-        let range = |_| E::custom(format_args!("{value} is out of range for {}", self.field.name));
-        let out = self.out;
-        match self.field.kind {
-            Kind::Uint32 => put_varint(out, u32::try_from(value).map_err(range)?.into()),
-            Kind::Sint32 => {
-                let value = i32::try_from(value).map_err(range)?;
-                put_varint(out, (((value << 1) ^ (value >> 31)) as u32).into());
-            }
-            Kind::Enum(_) => put_varint(out, i64::from(i32::try_from(value).map_err(range)?) as u64),
-            Kind::Int64 => put_varint(out, i64::try_from(value).map_err(range)? as u64),
-            Kind::Uint64 => put_varint(out, u64::try_from(value).map_err(range)?),
-            Kind::Fixed32 => out.extend_from_slice(&u32::try_from(value).map_err(range)?.to_le_bytes()),
-            Kind::Fixed64 => out.extend_from_slice(&u64::try_from(value).map_err(range)?.to_le_bytes()),
-            Kind::Sfixed64 => out.extend_from_slice(&i64::try_from(value).map_err(range)?.to_le_bytes()),
-            Kind::Bool | Kind::Double | Kind::String | Kind::Bytes | Kind::Id | Kind::Message(_) => {
-                return Err(E::custom(format_args!("{} does not take an integer", self.field.name)));
-            }
+/// `None`: out of the kind's range.
+fn put_integer(kind: Kind, value: i128, out: &mut Vec<u8>) -> Option<()> {
+    match kind {
+        Kind::Uint32 => put_varint(u32::try_from(value).ok()?.into(), out),
+        Kind::Sint32 => {
+            let value = i32::try_from(value).ok()?;
+            put_varint((((value << 1) ^ (value >> 31)) as u32).into(), out);
         }
-        Ok(())
+        Kind::Enum(_) => put_varint(i64::from(i32::try_from(value).ok()?) as u64, out),
+        Kind::Int64 => put_varint(i64::try_from(value).ok()? as u64, out),
+        Kind::Uint64 => put_varint(u64::try_from(value).ok()?, out),
+        Kind::Fixed32 => out.extend_from_slice(&u32::try_from(value).ok()?.to_le_bytes()),
+        Kind::Fixed64 => out.extend_from_slice(&u64::try_from(value).ok()?.to_le_bytes()),
+        Kind::Sfixed64 => out.extend_from_slice(&i64::try_from(value).ok()?.to_le_bytes()),
+        Kind::Bool | Kind::Double | Kind::String | Kind::Bytes | Kind::Id | Kind::Message(_) => return None,
     }
+    Some(())
 }
 
 const ANY_PADDING: GeneralPurposeConfig =
@@ -279,39 +280,4 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     text.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn put_tag(out: &mut Vec<u8>, number: u32, wire_type: u8) {
-    put_varint(out, u64::from(number) << 3 | u64::from(wire_type));
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-/// Leaves room for a one-byte length; what follows it begins at the index returned.
-fn begin(out: &mut Vec<u8>) -> usize {
-    out.push(0);
-    out.len()
-}
-
-/// Writes the length of what came since `begin`, moving it up when the length takes more than one byte.
-fn end(out: &mut Vec<u8>, start: usize) {
-    let length = out.len() - start;
-    if length < 0x80 {
-        out[start - 1] = length as u8;
-        return;
-    }
-    let mut varint = Vec::with_capacity(10);
-    put_varint(&mut varint, length as u64);
-    out.splice(start - 1..start, varint);
 }

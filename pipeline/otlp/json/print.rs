@@ -5,20 +5,17 @@ use std::io::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::Malformed;
+use super::super::wire::{Fault, Reader, Value, zigzag};
+use super::super::{MAX_DEPTH, Malformed, TOO_DEEP};
 use super::schema::{Field, Kind, Message};
 
-const MAX_DEPTH: usize = 128;
-
 pub(super) fn message(message: &'static Message, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-    Printer { out }.message(message, bytes, 0)
-}
-
-/// A field's value as it is on the wire.
-#[derive(Clone, Copy)]
-enum Wire<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
+    let printed = Printer { out }.message(message, bytes, MAX_DEPTH);
+    printed.map_err(|fault| Malformed {
+        offset: fault.offset(bytes),
+        place: "a request that was checked".to_owned(),
+        what: fault.what,
+    })
 }
 
 struct Printer<'a> {
@@ -26,16 +23,19 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn message(&mut self, message: &'static Message, bytes: &[u8], depth: usize) -> Result<(), Malformed> {
-        if depth > MAX_DEPTH {
-            return Err(malformed("nested too deeply"));
-        }
+    fn message(&mut self, message: &'static Message, bytes: &[u8], depth: u32) -> Result<(), Fault> {
         // Protobuf lets a list's elements lie apart; JSON wants them together.
-        let mut found = Vec::new();
-        let mut reader = Reader(bytes);
-        while let Some((number, wire)) = reader.field()? {
-            if let Some(index) = message.by_number(number) {
-                found.push((index, wire));
+        let mut found: Vec<(usize, Value)> = Vec::new();
+        let mut reader = Reader::new(bytes);
+        while let Some((number, value)) = reader.next()? {
+            match (message.by_number(number), value) {
+                (None, _) | (_, Value::Group) => reader.skip(number, value, depth)?,
+                (Some(index), _) => {
+                    if message.fields[index].one_of {
+                        found.retain(|(other, _)| *other == index || !message.fields[*other].one_of);
+                    }
+                    found.push((index, value));
+                }
             }
         }
         found.sort_by_key(|(index, _)| *index);
@@ -60,19 +60,17 @@ impl Printer<'_> {
 
     /// Of a single field that occurs more than once the last counts; messages are merged, which is what their
     /// bytes one after another mean.
-    fn single(&mut self, field: &'static Field, group: &[(usize, Wire)], depth: usize) -> Result<(), Malformed> {
+    fn single(&mut self, field: &'static Field, group: &[(usize, Value)], depth: u32) -> Result<(), Fault> {
         let Some((_, last)) = group.last() else { return Ok(()) };
         if matches!(field.kind, Kind::Message(_)) && group.len() > 1 {
-            let parts = group.iter().filter_map(|(_, wire)| match wire {
-                Wire::Bytes(bytes) => Some(*bytes),
-                Wire::Number(_) => None,
-            });
-            return self.one(field, Wire::Bytes(&parts.collect::<Vec<_>>().concat()), depth);
+            let parts =
+                group.iter().filter_map(|(_, value)| if let Value::Len(part) = value { Some(*part) } else { None });
+            return self.one(field, Value::Len(&parts.collect::<Vec<_>>().concat()), depth);
         }
         self.one(field, *last, depth)
     }
 
-    fn list(&mut self, field: &'static Field, group: &[(usize, Wire)], depth: usize) -> Result<(), Malformed> {
+    fn list(&mut self, field: &'static Field, group: &[(usize, Value)], depth: u32) -> Result<(), Fault> {
         self.out.push(b'[');
         let mut first = true;
         let mut comma = |out: &mut Vec<u8>| {
@@ -80,19 +78,19 @@ impl Printer<'_> {
                 out.push(b',');
             }
         };
-        for (_, wire) in group {
-            match wire {
-                Wire::Bytes(packed) if field.kind.wire_type() != 2 => {
-                    let mut reader = Reader(packed);
-                    while !reader.0.is_empty() {
+        for (_, value) in group {
+            match value {
+                Value::Len(packed) if field.kind.wire_type() != 2 => {
+                    let mut reader = Reader::new(packed);
+                    while !reader.is_empty() {
                         comma(self.out);
-                        let number = Wire::Number(reader.number(field.kind.wire_type())?);
+                        let number = reader.value(field.kind.wire_type())?;
                         self.one(field, number, depth)?;
                     }
                 }
-                wire => {
+                value => {
                     comma(self.out);
-                    self.one(field, *wire, depth)?;
+                    self.one(field, *value, depth)?;
                 }
             }
         }
@@ -100,14 +98,17 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn one(&mut self, field: &'static Field, wire: Wire, depth: usize) -> Result<(), Malformed> {
-        match (field.kind, wire) {
-            (Kind::Message(message), Wire::Bytes(bytes)) => return self.message(message, bytes, depth + 1),
-            (Kind::String, Wire::Bytes(bytes)) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| malformed("a string that is not UTF-8"))?;
-                self.write(|out| serde_json::to_writer(out, text).map_err(std::io::Error::from))
+    fn one(&mut self, field: &'static Field, value: Value, depth: u32) -> Result<(), Fault> {
+        match (field.kind, value) {
+            (Kind::Message(message), Value::Len(bytes)) => {
+                let depth = depth.checked_sub(1).ok_or(Fault::new(bytes, TOO_DEEP))?;
+                return self.message(message, bytes, depth);
             }
-            (Kind::Id, Wire::Bytes(bytes)) => {
+            (Kind::String, Value::Len(bytes)) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| Fault::new(bytes, "text is not UTF-8"))?;
+                self.write(|out| serde_json::to_writer(out, text).map_err(std::io::Error::from));
+            }
+            (Kind::Id, Value::Len(bytes)) => {
                 self.out.push(b'"');
                 for byte in bytes {
                     for digit in [byte >> 4, byte & 15] {
@@ -116,21 +117,23 @@ impl Printer<'_> {
                 }
                 self.out.push(b'"');
             }
-            (Kind::Bytes, Wire::Bytes(bytes)) => {
+            (Kind::Bytes, Value::Len(bytes)) => {
                 let text = STANDARD.encode(bytes);
                 self.write(|out| write!(out, "\"{text}\""));
             }
-            (Kind::Bool, Wire::Number(n)) => self.write(|out| write!(out, "{}", n != 0)),
-            (Kind::Uint32 | Kind::Fixed32, Wire::Number(n)) => self.write(|out| write!(out, "{}", n as u32)),
-            (Kind::Enum(_), Wire::Number(n)) => self.write(|out| write!(out, "{}", n as i32)),
-            (Kind::Sint32, Wire::Number(n)) => {
-                let n = n as u32;
-                self.write(|out| write!(out, "{}", (n >> 1) as i32 ^ -((n & 1) as i32)));
+            (Kind::Bool, Value::Varint(n)) => self.write(|out| write!(out, "{}", n != 0)),
+            (Kind::Uint32, Value::Varint(n)) => self.write(|out| write!(out, "{}", n as u32)),
+            (Kind::Fixed32, Value::Fixed32(n)) => self.write(|out| write!(out, "{n}")),
+            (Kind::Enum(_), Value::Varint(n)) => self.write(|out| write!(out, "{}", n as i32)),
+            (Kind::Sint32, Value::Varint(n)) => self.write(|out| write!(out, "{}", zigzag(n))),
+            (Kind::Int64, Value::Varint(n)) | (Kind::Sfixed64, Value::Fixed64(n)) => {
+                self.write(|out| write!(out, "\"{}\"", n as i64));
             }
-            (Kind::Int64 | Kind::Sfixed64, Wire::Number(n)) => self.write(|out| write!(out, "\"{}\"", n as i64)),
-            (Kind::Uint64 | Kind::Fixed64, Wire::Number(n)) => self.write(|out| write!(out, "\"{n}\"")),
-            (Kind::Double, Wire::Number(n)) => self.double(f64::from_bits(n)),
-            _ => return Err(malformed("a field of the wrong wire type")),
+            (Kind::Uint64, Value::Varint(n)) | (Kind::Fixed64, Value::Fixed64(n)) => {
+                self.write(|out| write!(out, "\"{n}\""));
+            }
+            (Kind::Double, Value::Fixed64(n)) => self.double(f64::from_bits(n)),
+            _ => return Err(Fault::new(&[], "another wire type than this field has")),
         }
         Ok(())
     }
@@ -149,55 +152,4 @@ impl Printer<'_> {
     fn write(&mut self, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
         let _ = write(self.out);
     }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    /// The next field's number and value; `None` at the end.
-    fn field(&mut self) -> Result<Option<(u32, Wire<'a>)>, Malformed> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let number = u32::try_from(tag >> 3).map_err(|_| malformed("a field number out of range"))?;
-        let wire_type = (tag & 7) as u8;
-        if wire_type != 2 {
-            return Ok(Some((number, Wire::Number(self.number(wire_type)?))));
-        }
-        let length = usize::try_from(self.varint()?).map_err(|_| malformed("a length out of range"))?;
-        Ok(Some((number, Wire::Bytes(self.take(length)?))))
-    }
-
-    fn number(&mut self, wire_type: u8) -> Result<u64, Malformed> {
-        match wire_type {
-            0 => self.varint(),
-            1 => self.take(8).map(|bytes| bytes.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))),
-            5 => self.take(4).map(|bytes| bytes.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))),
-            _ => Err(malformed("an unknown wire type")),
-        }
-    }
-
-    fn varint(&mut self) -> Result<u64, Malformed> {
-        let mut value = 0;
-        for (index, byte) in self.0.iter().take(10).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                self.0 = &self.0[index + 1..];
-                return Ok(value);
-            }
-        }
-        Err(malformed("a varint without an end"))
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or_else(|| malformed("cut short"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-}
-
-/// The printer does not keep count of offsets: `otlp::check` has, for bytes from outside.
-fn malformed(what: &'static str) -> Malformed {
-    Malformed { offset: 0, place: "checked bytes".to_owned(), what }
 }

@@ -10,6 +10,8 @@ pub(super) struct Field {
     pub(super) number: u32,
     pub(super) kind: Kind,
     pub(super) repeated: bool,
+    /// Of its message's one `oneof`: of those that are there, the last one counts.
+    pub(super) one_of: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -65,11 +67,15 @@ fn snake_case_of(camel: &str) -> impl Iterator<Item = u8> {
 }
 
 const fn one(name: &'static str, number: u32, kind: Kind) -> Field {
-    Field { name, number, kind, repeated: false }
+    Field { name, number, kind, repeated: false, one_of: false }
 }
 
 const fn many(name: &'static str, number: u32, kind: Kind) -> Field {
-    Field { name, number, kind, repeated: true }
+    Field { name, number, kind, repeated: true, one_of: false }
+}
+
+const fn one_of(name: &'static str, number: u32, kind: Kind) -> Field {
+    Field { name, number, kind, repeated: false, one_of: true }
 }
 
 const TEMPORALITY: Kind = Kind::Enum(&[
@@ -125,13 +131,15 @@ static KEY_VALUE: Message =
 
 static ANY_VALUE: Message = Message {
     fields: &[
-        one("stringValue", 1, Kind::String),
-        one("boolValue", 2, Kind::Bool),
-        one("intValue", 3, Kind::Int64),
-        one("doubleValue", 4, Kind::Double),
-        one("arrayValue", 5, Kind::Message(&ARRAY_VALUE)),
-        one("kvlistValue", 6, Kind::Message(&KEY_VALUE_LIST)),
-        one("bytesValue", 7, Kind::Bytes),
+        one_of("stringValue", 1, Kind::String),
+        one_of("boolValue", 2, Kind::Bool),
+        one_of("intValue", 3, Kind::Int64),
+        one_of("doubleValue", 4, Kind::Double),
+        one_of("arrayValue", 5, Kind::Message(&ARRAY_VALUE)),
+        one_of("kvlistValue", 6, Kind::Message(&KEY_VALUE_LIST)),
+        one_of("bytesValue", 7, Kind::Bytes),
+        // An int32; for profiles only.
+        one_of("stringValueStrindex", 8, Kind::Enum(&[])),
     ],
 };
 static ARRAY_VALUE: Message = Message { fields: &[many("values", 1, Kind::Message(&ANY_VALUE))] };
@@ -180,11 +188,11 @@ static METRIC: Message = Message {
         one("name", 1, Kind::String),
         one("description", 2, Kind::String),
         one("unit", 3, Kind::String),
-        one("gauge", 5, Kind::Message(&GAUGE)),
-        one("sum", 7, Kind::Message(&SUM)),
-        one("histogram", 9, Kind::Message(&HISTOGRAM)),
-        one("exponentialHistogram", 10, Kind::Message(&EXP_HISTOGRAM)),
-        one("summary", 11, Kind::Message(&SUMMARY)),
+        one_of("gauge", 5, Kind::Message(&GAUGE)),
+        one_of("sum", 7, Kind::Message(&SUM)),
+        one_of("histogram", 9, Kind::Message(&HISTOGRAM)),
+        one_of("exponentialHistogram", 10, Kind::Message(&EXP_HISTOGRAM)),
+        one_of("summary", 11, Kind::Message(&SUMMARY)),
         many("metadata", 12, Kind::Message(&KEY_VALUE)),
     ],
 };
@@ -212,8 +220,8 @@ static NUMBER_POINT: Message = Message {
         many("attributes", 7, Kind::Message(&KEY_VALUE)),
         one("startTimeUnixNano", 2, Kind::Fixed64),
         one("timeUnixNano", 3, Kind::Fixed64),
-        one("asDouble", 4, Kind::Double),
-        one("asInt", 6, Kind::Sfixed64),
+        one_of("asDouble", 4, Kind::Double),
+        one_of("asInt", 6, Kind::Sfixed64),
         many("exemplars", 5, Kind::Message(&EXEMPLAR)),
         one("flags", 8, Kind::Uint32),
     ],
@@ -268,8 +276,8 @@ static EXEMPLAR: Message = Message {
     fields: &[
         many("filteredAttributes", 7, Kind::Message(&KEY_VALUE)),
         one("timeUnixNano", 2, Kind::Fixed64),
-        one("asDouble", 3, Kind::Double),
-        one("asInt", 6, Kind::Sfixed64),
+        one_of("asDouble", 3, Kind::Double),
+        one_of("asInt", 6, Kind::Sfixed64),
         one("spanId", 4, Kind::Id),
         one("traceId", 5, Kind::Id),
     ],

@@ -316,7 +316,51 @@ fn mistakes_say_where_and_what() {
     check(r#"{"body":{"boolValue":"true"}}"#, "true or false for boolValue");
     check(r#"{"#, "");
     let deep = r#"{"body":"#.to_owned() + &r#"{"arrayValue":{"values":["#.repeat(1000);
-    check(&deep, "recursion limit");
+    check(&deep, "nested too deep");
+}
+
+/// serde_json without its `float_roundtrip` reads the first of these one bit too low.
+#[test]
+fn doubles_are_read_to_the_last_bit() {
+    for number in ["1.9314445986033925e89", "-2.2471164185778946e307", "0.1", "5e-324", "1.7976931348623157e308", "-0"]
+    {
+        let expect = LogRecord { body: Some(any(Value::DoubleValue(number.parse().unwrap()))), ..Default::default() };
+        assert_eq!(parsed_logs(&format!(r#"{{"body":{{"doubleValue":{number}}}}}"#)), Ok(expect.clone()));
+        assert_eq!(parsed_logs(&format!(r#"{{"body":{{"doubleValue":"{number}"}}}}"#)), Ok(expect));
+    }
+    for number in ["1e999", "01", "1.", ".5", "+1", "1e", "-", "0x1", "NaN"] {
+        assert!(parsed_logs(&format!(r#"{{"body":{{"doubleValue":{number}}}}}"#)).is_err(), "{number}");
+    }
+}
+
+#[test]
+fn only_json_is_taken() {
+    for text in
+        ["{\"severityText\":\"a\nb\"}", "{\"x\":\"\u{1}\"}", "{,}", "{\"x\":[1,]}", "{\"x\":tru}", "{\"x\" 1}", "{} {}"]
+    {
+        assert!(parsed_logs(text).is_err(), "{text}");
+    }
+    assert!(parse(Signal::Logs, b"{\"x\":\"\xff\"}").unwrap_err().to_string().contains("line 1 column 7"));
+    let error = parse(Signal::Logs, b"{\n \"resourceLogs\": 5}").unwrap_err();
+    assert_eq!((error.line, error.column), (2, 18));
+}
+
+/// Of a `oneof` the last member counts, and what a sender adds in a group of its own is passed over.
+#[test]
+fn prints_what_prost_would_read() {
+    let (string, int) = ([0x0a, 1, b'a'], [0x18, 7]);
+    let body = |content: &[u8]| {
+        [
+            &[0x0a, 4 + 2 + content.len() as u8, 0x12, 2 + 2 + content.len() as u8][..],
+            &[0x12, 2 + content.len() as u8, 0x2a, content.len() as u8],
+            content,
+        ]
+        .concat()
+    };
+    let printed = |content: &[u8]| String::from_utf8(printed(Signal::Logs, &body(content))).unwrap();
+    assert!(printed(&[&string[..], &int].concat()).contains(r#""body":{"intValue":"7"}"#));
+    assert!(printed(&[&int[..], &string].concat()).contains(r#""body":{"stringValue":"a"}"#));
+    assert!(printed(&[&[0xa3, 0x06, 8, 1, 0xa4, 0x06], &int[..]].concat()).contains(r#""body":{"intValue":"7"}"#));
 }
 
 #[test]

@@ -3,26 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
 use proptest::prelude::*;
 
-use super::oracle::rows_of;
-use super::{check, check_round_trip, decode, request, sample, seed};
-use crate::batch::Signal;
-use crate::otlp::{MAX_BYTES, MAX_DEPTH};
-
-/// Our verdict is prost's, but for the ids that OTLP says are invalid; what is taken is taken whole.
-fn check_verdict(signal: Signal, bytes: &[u8]) {
-    let ours = check(signal, bytes);
-    match rows_of(signal, bytes) {
-        Ok(_) => match ours {
-            Ok(_) => return check_round_trip(signal, bytes),
-            Err(error) => assert!(error.what.ends_with("bytes, or none"), "{error}"),
-        },
-        Err(theirs) => assert!(ours.is_err(), "prost refuses {bytes:?}: {theirs}"),
-    }
-    // Unchecked bytes may decode to anything, but do not panic.
-    decode(signal, bytes);
-}
+use super::{check, decode, properties, request, sample, seed};
+use crate::batch::{Batch, Signal};
+use crate::otlp::{MAX_BYTES, MAX_DEPTH, json};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
@@ -32,7 +19,7 @@ proptest! {
         for signal in Signal::ALL {
             let bytes = request(signal, &seed);
             let step = (bytes.len() / 100).max(1);
-            (0..bytes.len()).step_by(step).for_each(|len| check_verdict(signal, &bytes[..len]));
+            (0..bytes.len()).step_by(step).for_each(|len| properties::bytes(signal, &bytes[..len]));
         }
     }
 
@@ -47,20 +34,20 @@ proptest! {
                 let bit = flip.index(bytes.len() * 8);
                 let mut bytes = bytes.clone();
                 bytes[bit / 8] ^= 1 << (bit % 8);
-                check_verdict(signal, &bytes);
+                properties::bytes(signal, &bytes);
             }
         }
     }
 
     #[test]
     fn random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        Signal::ALL.into_iter().for_each(|signal| check_verdict(signal, &bytes));
+        Signal::ALL.into_iter().for_each(|signal| properties::bytes(signal, &bytes));
     }
 
     /// Small numbers look like tags and lengths: deeper into the decoder than fully random bytes come.
     #[test]
     fn bytes_like_protobuf(bytes in prop::collection::vec(prop_oneof![Just(0x0a), Just(0x12), 0u8..40, Just(0x3a), any::<u8>()], 0..80)) {
-        Signal::ALL.into_iter().for_each(|signal| check_verdict(signal, &bytes));
+        Signal::ALL.into_iter().for_each(|signal| properties::bytes(signal, &bytes));
     }
 }
 
@@ -68,34 +55,49 @@ proptest! {
 fn every_cut_of_a_small_request() {
     for signal in Signal::ALL {
         let bytes = sample(signal, 0);
-        (0..bytes.len()).for_each(|len| check_verdict(signal, &bytes[..len]));
+        (0..bytes.len()).for_each(|len| properties::bytes(signal, &bytes[..len]));
     }
 }
 
-/// Begins the fuzzer's corpus anew: `cargo test -p catchment-pipeline write_corpus -- --ignored`.
+/// Begins the fuzzers' corpora anew: `cargo test -p catchment-pipeline write_corpus -- --ignored`.
 #[test]
 #[ignore = "writes files"]
 fn write_corpus() {
     for signal in Signal::ALL {
         for number in 0..4 {
-            fs::write(corpus().join(format!("{}-{number}", signal.name())), sample(signal, number)).unwrap();
+            let (bytes, mut text) = (sample(signal, number), Vec::new());
+            json::print(signal, &bytes, &mut text).unwrap();
+            fs::write(corpus("otlp").join(format!("{}-{number}", signal.name())), bytes).unwrap();
+            fs::write(corpus("json").join(format!("{}-{number}.json", signal.name())), text).unwrap();
+        }
+        let batch = Batch::from_otlp(signal, sample(signal, 4).into()).unwrap();
+        let (_, table) = batch.rows().tables().next().unwrap();
+        for column in ["resource_attributes", "attributes"] {
+            let values = table.column_by_name(column).unwrap().as_dictionary::<Int32Type>().values().clone();
+            let first = values.as_string::<i32>().value(0);
+            fs::write(corpus("attributes").join(format!("{}-{column}.json", signal.name())), first).unwrap();
         }
     }
 }
 
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/otlp")
+fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
 }
 
-#[test]
-fn the_corpus_of_the_fuzzer() {
+fn each_of(target: &str, mut check: impl FnMut(Vec<u8>)) {
     let mut files = 0;
-    for entry in fs::read_dir(corpus()).unwrap() {
-        let bytes = fs::read(entry.unwrap().path()).unwrap();
-        Signal::ALL.into_iter().for_each(|signal| check_verdict(signal, &bytes));
+    for entry in fs::read_dir(corpus(target)).unwrap() {
+        check(fs::read(entry.unwrap().path()).unwrap());
         files += 1;
     }
     assert!(files > 5);
+}
+
+#[test]
+fn the_corpora_of_the_fuzzers() {
+    each_of("otlp", |bytes| Signal::ALL.into_iter().for_each(|signal| properties::bytes(signal, &bytes)));
+    each_of("json", |text| Signal::ALL.into_iter().for_each(|signal| properties::text(signal, &text)));
+    each_of("attributes", |text| properties::attribute_text(&String::from_utf8_lossy(&text)));
 }
 
 fn field(number: u32, content: &[u8]) -> Vec<u8> {
@@ -125,11 +127,11 @@ fn errors_name_the_place() {
 fn depth_is_limited_where_prost_limits_it() {
     for lists in 40..60 {
         let value = (0..lists).fold(vec![0x18, 1], |value, _| field(5, &field(1, &value)));
-        check_verdict(Signal::Logs, &record(&field(5, &value)));
+        properties::bytes(Signal::Logs, &record(&field(5, &value)));
         // Unknown groups, too; in the record (depth 3) and by themselves.
         let groups = [[0xa3, 0x06].repeat(lists * 2), [0xa4, 0x06].repeat(lists * 2)].concat();
-        check_verdict(Signal::Logs, &record(&groups));
-        check_verdict(Signal::Logs, &groups);
+        properties::bytes(Signal::Logs, &record(&groups));
+        properties::bytes(Signal::Logs, &groups);
     }
     let bomb = [0xa3, 0x06].repeat(1 << 20);
     assert!(check(Signal::Logs, &bomb).is_err());

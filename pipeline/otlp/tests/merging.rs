@@ -1,6 +1,6 @@
 //! Senders may split and repeat fields; protobuf says what that means, and prost does it.
 
-use super::check_round_trip;
+use super::properties::round_trip;
 use crate::batch::Signal;
 
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -14,7 +14,7 @@ fn attribute(key: &str, any: &[u8]) -> Vec<u8> {
 
 fn log(content: &[u8]) {
     let record = field(2, &[content, b"\x09timetime"].concat());
-    check_round_trip(Signal::Logs, &field(1, &field(2, &record)));
+    round_trip(Signal::Logs, &field(1, &field(2, &record)));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn resource_and_scope_may_be_split_and_late() {
     let [name, version] = [field(1, &field(1, b"name")), field(1, &field(2, b"1"))];
     let records = field(2, &field(2, b"\x09timetime"));
     let scope = field(2, &[&name[..], &field(2, b"\x09TIMEtime"), &version, &field(3, b"url")].concat());
-    check_round_trip(Signal::Logs, &field(1, &[a, records, scope, b, field(3, b"URL")].concat()));
+    round_trip(Signal::Logs, &field(1, &[a, records, scope, b, field(3, b"URL")].concat()));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn metric_data_is_joined_within_a_kind_and_replaced_across() {
         vec![&gauge, &sum, &gauge],
     ] {
         let metric = [field(1, b"name"), data.into_iter().flatten().copied().collect()].concat();
-        check_round_trip(Signal::Metrics, &field(1, &field(2, &field(2, &metric))));
+        round_trip(Signal::Metrics, &field(1, &field(2, &field(2, &metric))));
     }
 }
 
@@ -82,11 +82,11 @@ fn metric_data_is_joined_within_a_kind_and_replaced_across() {
 fn buckets_and_status_are_joined() {
     let buckets = [field(8, &[0x08, 3, 0x10, 1, 0x12, 2, 5, 6]), field(8, &[0x12, 1, 9])].concat();
     let metric = field(10, &field(1, &buckets));
-    check_round_trip(Signal::Metrics, &field(1, &field(2, &field(2, &metric))));
+    round_trip(Signal::Metrics, &field(1, &field(2, &field(2, &metric))));
     let unpacked = [0x31, 1, 0, 0, 0, 0, 0, 0, 0, 0x39, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f];
-    check_round_trip(Signal::Metrics, &field(1, &field(2, &field(2, &field(9, &field(1, &unpacked))))));
+    round_trip(Signal::Metrics, &field(1, &field(2, &field(2, &field(9, &field(1, &unpacked))))));
     let span = [field(15, &field(2, b"late")), field(15, &[0x18, 2]), field(15, &field(2, b"later"))].concat();
-    check_round_trip(Signal::Traces, &field(1, &field(2, &field(2, &span))));
+    round_trip(Signal::Traces, &field(1, &field(2, &field(2, &span))));
 }
 
 #[test]
@@ -101,8 +101,8 @@ fn unknown_fields_and_groups_are_passed_over() {
     log(&unknown);
     log(&field(5, &unknown));
     log(&field(6, &[unknown.clone(), attribute("k", &unknown)].concat()));
-    check_round_trip(Signal::Logs, &[unknown.clone(), field(1, &unknown)].concat());
-    check_round_trip(
+    round_trip(Signal::Logs, &[unknown.clone(), field(1, &unknown)].concat());
+    round_trip(
         Signal::Metrics,
         &field(1, &field(2, &field(2, &field(5, &[&unknown[..], &field(1, &unknown)].concat())))),
     );

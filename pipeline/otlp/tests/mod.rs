@@ -6,12 +6,15 @@ mod malformed;
 mod memory;
 mod merging;
 mod oracle;
+#[path = "../../fuzz/properties.rs"]
+pub(crate) mod properties;
 
 use proptest::prelude::*;
 use prost::Message;
 
 use self::arbitrary::Source;
 use self::oracle::rows_of;
+use self::properties::{round_trip, similar};
 use super::{check, decode, encode};
 use crate::batch::ids::mix;
 use crate::batch::{Batch, Rows, Signal};
@@ -32,25 +35,6 @@ fn sample(signal: Signal, number: u64) -> Vec<u8> {
     requests.find(|bytes| (300..900).contains(&bytes.len())).unwrap()
 }
 
-/// Every row of `bytes`, as prost reads them, is what prost reads from our decoding and encoding of them.
-fn check_round_trip(signal: Signal, bytes: &[u8]) {
-    let expected = rows_of(signal, bytes).expect("prost takes it");
-    assert_eq!(check(signal, bytes), Ok(expected.len()));
-    let rows = decode(signal, bytes);
-    assert_eq!(rows.len(), expected.len());
-    let encoded = encode(signal, &rows);
-    assert_eq!(check(signal, &encoded), Ok(expected.len()));
-    similar(&rows_of(signal, &encoded).expect("prost takes our bytes"), &expected);
-    assert_eq!(encode(signal, &decode(signal, &encoded)), encoded, "our own bytes are a fixed point");
-}
-
-fn similar(got: &[String], expected: &[String]) {
-    for (got, expected) in got.iter().zip(expected) {
-        assert_eq!(got, expected);
-    }
-    assert_eq!(got.len(), expected.len());
-}
-
 fn seed() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..1500)
 }
@@ -61,7 +45,7 @@ proptest! {
     #[test]
     fn decoding_and_encoding_keeps_every_field(seed in seed()) {
         for signal in Signal::ALL {
-            check_round_trip(signal, &request(signal, &seed));
+            round_trip(signal, &request(signal, &seed));
         }
     }
 
@@ -100,7 +84,7 @@ fn neighbours_of_one_metric_share_its_group() {
     assert_eq!(request.resource_metrics.len(), 1);
     let scope = &request.resource_metrics[0].scope_metrics;
     assert_eq!((scope.len(), scope[0].metrics.len()), (1, 6));
-    check_round_trip(Signal::Metrics, &twice);
+    round_trip(Signal::Metrics, &twice);
 }
 
 #[test]
@@ -131,7 +115,7 @@ fn sets_beyond_the_cache_are_kept_whole() {
     };
     let scope = ScopeLogs { log_records: (0..33_000).map(record).collect(), ..Default::default() };
     let resource_logs = vec![ResourceLogs { scope_logs: vec![scope], ..Default::default() }];
-    check_round_trip(Signal::Logs, &ExportLogsServiceRequest { resource_logs }.encode_to_vec());
+    round_trip(Signal::Logs, &ExportLogsServiceRequest { resource_logs }.encode_to_vec());
 }
 
 /// Computed apart, with the reference XXH3 (Python's `xxhash`), after `crate::batch::ids`: stored data depends on them.
