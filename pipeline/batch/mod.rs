@@ -46,6 +46,8 @@ pub struct Batch(Arc<Inner>);
 struct Inner {
     signal: Signal,
     items: usize,
+    /// Of `items`; see `otlp::valid`.
+    invalid: usize,
     otlp: OnceLock<Bytes>,
     rows: OnceLock<Rows>,
 }
@@ -53,12 +55,23 @@ struct Inner {
 impl Batch {
     /// Takes the bytes of an `Export{Metrics,Logs,Trace}ServiceRequest`, after one checking walk over all of them.
     pub fn from_otlp(signal: Signal, bytes: Bytes) -> Result<Batch, otlp::Malformed> {
-        let items = otlp::check(signal, &bytes)?;
-        Ok(Batch(Arc::new(Inner { signal, items, otlp: OnceLock::from(bytes), rows: OnceLock::new() })))
+        let otlp::Checked { items, invalid } = otlp::inspect(signal, &bytes)?;
+        Ok(Batch(Arc::new(Inner { signal, items, invalid, otlp: OnceLock::from(bytes), rows: OnceLock::new() })))
+    }
+
+    /// Bytes that were in a `Batch` before, and went through the log under a checksum: not checked again.
+    pub(crate) fn from_checked_otlp(signal: Signal, bytes: Bytes, items: usize) -> Batch {
+        Batch(Arc::new(Inner { signal, items, invalid: 0, otlp: OnceLock::from(bytes), rows: OnceLock::new() }))
     }
 
     pub fn from_rows(signal: Signal, rows: Rows) -> Batch {
-        Batch(Arc::new(Inner { signal, items: rows.len(), otlp: OnceLock::new(), rows: OnceLock::from(rows) }))
+        Batch(Arc::new(Inner {
+            signal,
+            items: rows.len(),
+            invalid: 0,
+            otlp: OnceLock::new(),
+            rows: OnceLock::from(rows),
+        }))
     }
 
     pub fn signal(&self) -> Signal {
@@ -72,6 +85,19 @@ impl Batch {
 
     pub fn is_empty(&self) -> bool {
         self.0.items == 0
+    }
+
+    /// Of its items, those that OTLP's data model calls invalid: spans without ids, histograms with too few buckets.
+    pub fn invalid_items(&self) -> usize {
+        self.0.invalid
+    }
+
+    /// The batch, or what is left of it when its invalid items are taken out.
+    pub fn without_invalid(self) -> Batch {
+        match self.0.invalid {
+            0 => self,
+            _ => Batch::from_rows(self.signal(), otlp::valid::without_invalid(self.rows())),
+        }
     }
 
     /// The very same batch, not an equal one: nothing was changed between the two handles.
@@ -115,8 +141,9 @@ impl Batch {
         }
         let bytes = batches.iter().map(|batch| &batch.otlp()[..]).collect::<Vec<_>>().concat();
         let items = batches.iter().map(Batch::items).sum();
+        let invalid = batches.iter().map(|batch| batch.0.invalid).sum();
         let otlp = OnceLock::from(Bytes::from(bytes));
-        Batch(Arc::new(Inner { signal, items, otlp, rows: OnceLock::new() }))
+        Batch(Arc::new(Inner { signal, items, invalid, otlp, rows: OnceLock::new() }))
     }
 
     /// Batches of at most `max_items` (at least 1) each, in order; their rows share this batch's columns.

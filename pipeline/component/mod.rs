@@ -130,7 +130,16 @@ impl Admission {
 /// What stands behind an [`Outlet`]: the engine's pipelines, or a test.
 #[async_trait]
 pub trait Accept: Send + Sync {
-    async fn accept(&self, batch: Batch) -> Result<(), Refused>;
+    async fn accept(&self, batch: Batch) -> Result<Accepted, Refused>;
+}
+
+/// A batch was taken, but for the items counted here: OTLP's partial success.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// Points, log records or spans. They are gone: sending them again will not help.
+    pub rejected: usize,
+    /// Why, for the sender; empty when nothing was rejected.
+    pub reason: String,
 }
 
 /// A receiver's way into the pipelines that name it.
@@ -143,8 +152,9 @@ impl Outlet {
     }
 
     /// Returns once every pipeline that names the receiver and carries the batch's signal has it in the log,
-    /// fsynced; or why not. A signal no pipeline carries is refused for good.
-    pub async fn send(&self, batch: Batch) -> Result<(), Refused> {
+    /// fsynced; or why not. A signal no pipeline carries is refused for good. Items that OTLP calls invalid are taken
+    /// out one by one, and the sender is to be told.
+    pub async fn send(&self, batch: Batch) -> Result<Accepted, Refused> {
         self.0.accept(batch).await
     }
 }

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
 use super::meters::lock;
 use super::registry::{ProcessorMeters, ReceiverMeters};
 use crate::batch::{Batch, Signal};
-use crate::component::{Accept, Grouping, Processor, Refused};
+use crate::component::{Accept, Accepted, Grouping, Processor, Refused};
 use crate::log::{Entry, Log, Pipelines};
+use crate::otlp;
 
 /// A pipeline's processors, shared by its receivers.
 pub(super) struct Chain {
@@ -51,9 +53,11 @@ impl Chain {
 }
 
 /// The pipelines of one receiver.
-#[derive(Default)]
 pub(super) struct Routes {
     routes: HashMap<Signal, Route>,
+    /// Cancelled when the last batch that goes this way is in the log.
+    over: CancellationToken,
+    _in_use: DropGuard,
 }
 
 struct Route {
@@ -72,7 +76,8 @@ impl Routes {
             let all = Pipelines::new(chains.iter().map(|chain| chain.id.as_str()));
             (signal, Route { chains, all })
         });
-        Routes { routes: routes.collect() }
+        let over = CancellationToken::new();
+        Routes { routes: routes.collect(), _in_use: over.clone().drop_guard(), over }
     }
 }
 
@@ -112,25 +117,36 @@ pub(super) struct Intake {
 
 impl Intake {
     pub fn new(id: String, log: Log, meters: Arc<ReceiverMeters>) -> Intake {
-        Intake { id, log, routes: RwLock::default(), meters }
+        Intake { id, log, routes: RwLock::new(Arc::new(Routes::new([]))), meters }
     }
 
-    /// What is being taken goes the old way, what comes next the new one.
-    pub fn set_routes(&self, routes: Routes) {
-        *self.routes.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(routes);
+    /// What is being taken goes the old way, and what comes next the new one. The token is cancelled when nothing is
+    /// on the old way any more.
+    pub fn set_routes(&self, routes: Routes) -> CancellationToken {
+        let mut current = self.routes.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        std::mem::replace(&mut *current, Arc::new(routes)).over.clone()
+    }
+
+    /// What the sender is told about its invalid items.
+    fn invalid(&self, signal: Signal, items: usize) -> Accepted {
+        if items == 0 {
+            return Accepted::default();
+        }
+        let reason = format!("{items} invalid: {}", otlp::valid::reason(signal));
+        self.meters.failure.set(&reason);
+        Accepted { rejected: items, reason }
     }
 
     async fn take(&self, batch: Batch) -> Result<(), Refused> {
-        let entries = {
-            let routes = self.routes.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            let signal = batch.signal();
-            let Some(route) = routes.routes.get(&signal) else {
-                return Err(Refused::Rejected {
-                    reason: format!("no pipeline carries {} from receiver `{}`", signal.name(), self.id),
-                });
-            };
-            route.entries(&batch)?
+        // Held until the batch is in the log: see `set_routes`.
+        let routes = self.routes.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let signal = batch.signal();
+        let Some(route) = routes.routes.get(&signal) else {
+            return Err(Refused::Rejected {
+                reason: format!("no pipeline carries {} from receiver `{}`", signal.name(), self.id),
+            });
         };
+        let entries = route.entries(&batch)?;
         if !entries.is_empty() {
             self.log.append_all(entries).instrument(tracing::debug_span!("append")).await?;
         }
@@ -140,20 +156,28 @@ impl Intake {
 
 #[async_trait]
 impl Accept for Intake {
-    async fn accept(&self, batch: Batch) -> Result<(), Refused> {
-        let items = batch.items();
-        if items == 0 {
-            return Ok(());
+    async fn accept(&self, batch: Batch) -> Result<Accepted, Refused> {
+        let (invalid, all) = (batch.invalid_items(), batch.items());
+        if all == 0 {
+            return Ok(Accepted::default());
         }
+        let accepted = self.invalid(batch.signal(), invalid);
+        if invalid == all {
+            self.meters.refused.add(invalid);
+            return Err(Refused::Rejected { reason: accepted.reason });
+        }
+        let batch = batch.without_invalid();
+        let items = batch.items();
         let signal = batch.signal().name();
         let span = tracing::debug_span!("receive", otel.kind = "consumer", component.id = %self.id, signal, items);
         match self.take(batch).instrument(span).await {
             Ok(()) => {
                 self.meters.accepted.add(items);
-                Ok(())
+                self.meters.refused.add(accepted.rejected);
+                Ok(accepted)
             }
             Err(refused) => {
-                self.meters.refused.add(items);
+                self.meters.refused.add(all);
                 self.meters.failure.set(refused.to_string());
                 Err(refused)
             }

@@ -78,13 +78,20 @@ impl Engine {
         };
         self.plan = plan;
         self.graph.chains = wanted.chains;
-        for (id, receiver) in &self.graph.receivers {
-            receiver.intake.set_routes(routes(&self.plan, &self.graph.chains, id));
-        }
+        let old_ways = self.graph.receivers.iter().map(|(id, receiver)| {
+            let over = receiver.intake.set_routes(routes(&self.plan, &self.graph.chains, id));
+            over.cancelled_owned()
+        });
+        let old_ways = join_all(old_ways.collect::<Vec<_>>());
         for receiver in built {
             let id = receiver.id().to_owned();
             let routes = routes(&self.plan, &self.graph.chains, &id);
             self.graph.receivers.insert(id, receiver.run(&self.starter, routes));
+        }
+        // Exporters read what came by their old pipelines until nothing more can.
+        match tokio::time::timeout(PATIENCE, old_ways).await {
+            Ok(_) => self.starter.log.settle_cursors(),
+            Err(_) => tracing::warn!("requests from before the reload are still not in the log: look at the disk"),
         }
         self.stop_unwanted(&mut changes).await;
         self.publish();
@@ -222,6 +229,11 @@ impl Engine {
                 Err(error) => self.broken(&error),
             }
         }
+        self.starter.log.settle_cursors();
+        // At the first start there is no old graph, and what earlier ones left in the log is kept.
+        if !self.plan.pipelines.is_empty() {
+            self.forget_cursors();
+        }
         self.publish();
     }
 
@@ -243,8 +255,13 @@ impl Engine {
             self.graph.exporters.extract_if(.., |id, _| !exporters.contains(id)).map(|(_, gone)| gone).collect();
         changes.stopped.extend(gone.iter().map(|exporter| exporter.wiring.planned.id.clone()));
         join_all(gone.into_iter().map(|exporter| exporter.stop(Pace::Drain, PATIENCE))).await;
-        let names: Vec<&str> = self.graph.exporters.keys().map(String::as_str).collect();
-        self.starter.log.retain_cursors(&names);
+        self.forget_cursors();
+    }
+
+    /// Only exporters of the plan hold data in the log.
+    fn forget_cursors(&self) {
+        let named = self.plan.pipelines.iter().flat_map(|pipeline| &pipeline.exporters);
+        self.starter.log.retain_cursors(&named.map(String::as_str).collect::<Vec<_>>());
     }
 }
 

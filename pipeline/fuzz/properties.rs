@@ -1,9 +1,9 @@
 //! What must hold for any input, for the fuzzer and for the crate's own tests, which include this file.
 //! prost with the official types is the oracle.
 
-use super::oracle::rows_of;
-use crate::batch::Signal;
+use super::oracle::{invalid_items, rows_of};
 use crate::batch::attributes::{self, Attributes, Value};
+use crate::batch::{Batch, Signal};
 use crate::otlp::{check, decode, encode, json};
 
 /// Our verdict is prost's, but for the ids and the sizes that OTLP or we say are invalid; what is taken is taken whole.
@@ -14,6 +14,7 @@ pub fn bytes(signal: Signal, bytes: &[u8]) {
             Ok(_) => {
                 round_trip(signal, bytes);
                 printed(signal, bytes);
+                without_invalid(signal, bytes);
             }
             Err(error) => {
                 assert!(error.what.ends_with("bytes, or none") || error.what.contains("items"), "{error}");
@@ -45,6 +46,16 @@ pub fn printed(signal: Signal, bytes: &[u8]) {
     json::print(signal, bytes, &mut text).expect("what was checked prints");
     let again = json::parse(signal, &text).expect("what we print parses");
     similar(&rows_of(signal, &again).expect("prost takes what we parsed"), &expected);
+}
+
+/// Invalid items are counted as prost's messages have them, and all of them can be taken out.
+pub fn without_invalid(signal: Signal, bytes: &[u8]) {
+    let batch = Batch::from_otlp(signal, bytes.to_vec().into()).expect("it was checked");
+    let invalid = invalid_items(signal, bytes).expect("prost takes it");
+    assert_eq!(batch.invalid_items(), invalid);
+    let (items, kept) = (batch.items(), batch.without_invalid());
+    assert_eq!(kept.items(), items - invalid);
+    assert_eq!(invalid_items(signal, kept.otlp()), Ok(0));
 }
 
 /// Text from the JSON door: refused, or JSON whose bytes are whole and no larger than promised.

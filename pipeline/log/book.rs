@@ -1,9 +1,10 @@
-//! The cursors on disk: one small text file, written aside, fsynced and renamed.
+//! The cursors on disk: one small text file, written aside, fsynced and renamed. Each line has a position, the
+//! cursor's name and, each after a tab (`\t`), the pipelines it reads.
 //!
 //! ```text
 //! catchment cursors 1
-//! 4711 otlp_http/backend
-//! 4690 parquet
+//! 4711 otlp_http/backend\tlogs\ttraces
+//! 4690 parquet\tmetrics
 //! crc32 0badcafe
 //! ```
 
@@ -12,6 +13,7 @@ use std::io::{self, IoSlice};
 
 use crate::log::Position;
 use crate::log::disk::Disk;
+use crate::log::record::Pipelines;
 use crate::log::scan::read_full;
 
 const NAME: &str = "cursors";
@@ -22,7 +24,14 @@ const RESERVE_BYTES: usize = 1 << 20;
 const HEAD: &str = "catchment cursors 1\n";
 const MAX_BYTES: u64 = 16 << 20;
 
-pub(super) type Cursors = BTreeMap<String, Position>;
+pub(super) type Cursors = BTreeMap<String, Saved>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Saved {
+    pub(super) position: Position,
+    /// `None`: not told.
+    pub(super) pipelines: Option<Pipelines>,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -81,8 +90,12 @@ fn write(disk: &dyn Disk, text: &str) -> io::Result<()> {
 
 fn print(cursors: &Cursors) -> String {
     let mut text = String::from(HEAD);
-    for (name, position) in cursors {
-        text.push_str(&format!("{position} {name}\n"));
+    for (name, Saved { position, pipelines }) in cursors {
+        text.push_str(&format!("{position} {name}"));
+        for id in pipelines.iter().flat_map(Pipelines::iter) {
+            text.push_str(&format!("\t{id}"));
+        }
+        text.push('\n');
     }
     let crc = crc32fast::hash(text.as_bytes());
     text.push_str(&format!("crc32 {crc:08x}\n"));
@@ -95,8 +108,16 @@ fn parse(bytes: &[u8]) -> Option<Cursors> {
     if u32::from_str_radix(crc, 16).ok()? != crc32fast::hash(body.as_bytes()) {
         return None;
     }
-    let lines = body.strip_prefix(HEAD)?.lines();
-    lines.map(|line| line.split_once(' ').and_then(|(at, name)| Some((name.to_owned(), at.parse().ok()?)))).collect()
+    body.strip_prefix(HEAD)?.lines().map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<(String, Saved)> {
+    let (position, rest) = line.split_once(' ')?;
+    let (name, pipelines) = match rest.split_once('\t') {
+        Some((name, ids)) => (name, Some(Pipelines::new(ids.split('\t')))),
+        None => (rest, None),
+    };
+    Some((name.to_owned(), Saved { position: position.parse().ok()?, pipelines }))
 }
 
 #[cfg(test)]
@@ -106,7 +127,14 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_and_damage_is_seen() {
-        let cursors = Cursors::from([("otlp_http/crc32 x".to_owned(), 4711), ("parquet".to_owned(), 0)]);
+        let saved = |position, pipelines: Option<&[&str]>| Saved {
+            position,
+            pipelines: pipelines.map(|ids| Pipelines::new(ids.iter().copied())),
+        };
+        let cursors = Cursors::from([
+            ("otlp_http/crc32 x".to_owned(), saved(4711, Some(&["logs", "metrics/2"]))),
+            ("parquet".to_owned(), saved(0, None)),
+        ]);
         let text = print(&cursors);
         assert_eq!(parse(text.as_bytes()), Some(cursors));
         for bit in 0..text.len() * 8 {

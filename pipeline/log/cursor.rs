@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::log::interest::{Backlog, Interest};
-use crate::log::reader::Reader;
+use crate::log::reader::{Reader, Ready};
 use crate::log::record::Record;
 use crate::log::state::{Room, Taken};
 use crate::log::{Log, Position, Shared};
@@ -23,6 +24,8 @@ pub struct Cursor {
     name: Arc<str>,
     head: watch::Receiver<Position>,
     reader: Arc<Mutex<Reader>>,
+    /// A read that is under way, kept when `next` is cancelled.
+    reading: Option<JoinHandle<io::Result<Ready>>>,
 }
 
 /// Commits for a cursor that is being read elsewhere.
@@ -35,7 +38,7 @@ pub struct Committer {
 impl Cursor {
     pub(super) fn new(log: Log, name: Arc<str>) -> Cursor {
         let head = log.0.shared.head.subscribe();
-        Cursor { log, name, head, reader: Arc::default() }
+        Cursor { log, name, head, reader: Arc::default(), reading: None }
     }
 
     pub fn name(&self) -> &str {
@@ -43,7 +46,8 @@ impl Cursor {
     }
 
     /// The next records, in order: waits for one, and stops before `max_items` or `max_bytes` (of OTLP) is exceeded.
-    /// A single record may exceed both. Safe to cancel: nothing is skipped.
+    /// A single record may exceed both. None when what was read from disk was damaged, or not for this cursor. Safe to
+    /// cancel: nothing is skipped.
     pub async fn next(&mut self, max_items: usize, max_bytes: u64) -> Vec<Record> {
         let shared = self.log.0.shared.clone();
         loop {
@@ -56,23 +60,21 @@ impl Cursor {
                         std::future::pending::<()>().await;
                     }
                 }
-                Taken::Behind(after) => {
-                    let records = self.read_behind(after, Room::new(max_items, max_bytes)).await;
-                    if !records.is_empty() {
-                        return records;
-                    }
-                }
+                Taken::Behind(after) => return self.read_behind(after, Room::new(max_items, max_bytes)).await,
             }
         }
     }
 
-    async fn read_behind(&self, after: Position, room: Room) -> Vec<Record> {
+    async fn read_behind(&mut self, after: Position, room: Room) -> Vec<Record> {
         let (shared, reader, name) = (self.log.0.shared.clone(), self.reader.clone(), self.name.clone());
         let read = move || {
             let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
             shared.read_behind(&mut reader, &name, after, room)
         };
-        match tokio::task::spawn_blocking(read).await.map_err(io::Error::other).flatten() {
+        let reading = self.reading.get_or_insert_with(|| tokio::task::spawn_blocking(read));
+        let read = reading.await;
+        self.reading = None;
+        match read.map_err(io::Error::other).flatten() {
             Ok(ready) => self.log.0.shared.hand_out(&self.name, ready),
             Err(error) => {
                 tracing::warn!(%error, cursor = %self.name, "cannot read the log, trying again: look at the disk");

@@ -140,11 +140,12 @@ impl RecordHeader {
         UNIX_EPOCH + Duration::from_nanos(self.accepted_at)
     }
 
-    /// `None`: the body is not what this version writes, though its checksum fits.
+    /// `body` fits its checksum. `None`: it is not what this version writes all the same.
     pub(super) fn record(&self, body: Bytes) -> Option<Record> {
-        let pipelines = names(&body[..usize::from(self.names_len)])?;
+        let pipelines = names(body.get(..usize::from(self.names_len))?)?;
         let signal = *Signal::ALL.get(usize::from(self.signal))?;
-        let batch = Batch::from_otlp(signal, body.slice(usize::from(self.names_len)..)).ok()?;
+        let payload = body.slice(usize::from(self.names_len)..);
+        let batch = Batch::from_checked_otlp(signal, payload, self.items as usize);
         Some(Record { position: self.position, pipelines, accepted_at: self.accepted_at(), batch })
     }
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::component::OnFull;
 use crate::log::Position;
+use crate::log::book::Saved;
 use crate::log::record::{Counts, Pipelines, Record};
 
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Interest {
     pub(super) name: Arc<str>,
     /// `None`: a cursor found on disk that nobody has opened yet. It holds everything after its commit.
     pub(super) reads: Option<Reads>,
+    /// What it read when it was last open; `None`: nobody knows.
+    known: Option<Pipelines>,
     committed: Position,
     /// Everything up to here was handed out, or is not for this cursor.
     delivered: Position,
@@ -28,6 +31,20 @@ pub(super) struct Interest {
 pub(super) struct Reads {
     pub(super) pipelines: Pipelines,
     pub(super) on_full: OnFull,
+    /// What it read when it was last open, and up to where it still does: records that were acknowledged for this
+    /// exporter before it was wired anew.
+    before: Option<(Pipelines, Position)>,
+}
+
+impl Reads {
+    pub(super) fn new(pipelines: Pipelines, on_full: OnFull) -> Reads {
+        Reads { pipelines, on_full, before: None }
+    }
+
+    pub(super) fn wants(&self, pipelines: &Pipelines, position: Position) -> bool {
+        self.pipelines.overlaps(pipelines)
+            || self.before.as_ref().is_some_and(|(before, until)| position <= *until && before.overlaps(pipelines))
+    }
 }
 
 #[derive(Debug)]
@@ -53,10 +70,11 @@ pub struct Backlog {
 }
 
 impl Interest {
-    pub(super) fn at(name: Arc<str>, committed: Position) -> Interest {
+    pub(super) fn at(name: Arc<str>, Saved { position: committed, pipelines: known }: Saved) -> Interest {
         Interest {
             name,
             reads: None,
+            known,
             committed,
             delivered: committed,
             waiting: BTreeMap::new(),
@@ -64,6 +82,37 @@ impl Interest {
             oldest: None,
             lost: Counts::default(),
         }
+    }
+
+    /// `reads`, and until it is settled what it read before.
+    pub(super) fn and_before(&self, mut reads: Reads) -> Reads {
+        let known = self.known.as_ref().filter(|known| known.iter().any(|id| !reads.pipelines.contains(id)));
+        reads.before = known.map(|known| (known.clone(), Position::MAX));
+        reads
+    }
+
+    /// What is appended after `head` is wired the new way. Returns whether that changes anything.
+    pub(super) fn settle(&mut self, head: Position) -> bool {
+        match self.reads.as_mut().and_then(|reads| reads.before.as_mut()) {
+            Some((_, until)) if *until == Position::MAX => {
+                *until = head;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// For the next start.
+    pub(super) fn saved(&self, head: Position) -> Saved {
+        let position = self.floor(head);
+        let pipelines = match &self.reads {
+            None => self.known.clone(),
+            Some(Reads { pipelines, before: Some((before, until)), .. }) if position < *until => {
+                Some(Pipelines::new(pipelines.iter().chain(before.iter())))
+            }
+            Some(reads) => Some(reads.pipelines.clone()),
+        };
+        Saved { position, pipelines }
     }
 
     /// Begins again after the last commit, with `waiting` as what the log holds for it from there.
@@ -76,7 +125,7 @@ impl Interest {
     }
 
     pub(super) fn close(&mut self, head: Position) {
-        self.committed = self.floor(head);
+        Saved { position: self.committed, pipelines: self.known } = self.saved(head);
         self.delivered = self.committed;
         self.reads = None;
         self.waiting.clear();
@@ -84,8 +133,8 @@ impl Interest {
         self.oldest = None;
     }
 
-    pub(super) fn wants(&self, pipelines: &Pipelines) -> bool {
-        self.reads.as_ref().is_some_and(|reads| reads.pipelines.overlaps(pipelines))
+    pub(super) fn wants(&self, record: &Record) -> bool {
+        self.reads.as_ref().is_some_and(|reads| reads.wants(&record.pipelines, record.position))
     }
 
     pub(super) fn delivered(&self) -> Position {
@@ -107,7 +156,7 @@ impl Interest {
     }
 
     pub(super) fn appended(&mut self, record: &Record, segment: Position) {
-        if !self.wants(&record.pipelines) {
+        if !self.wants(record) {
             return;
         }
         if self.waiting.is_empty() {
@@ -134,6 +183,13 @@ impl Interest {
         self.delivered = self.delivered.max(position);
     }
 
+    /// Everything up to the head was looked at: what still counts as waiting was damaged on disk.
+    pub(super) fn looked_through(&mut self, head: Position) {
+        if self.delivered >= head && !self.waiting.is_empty() {
+            self.unreadable_before(Position::MAX);
+        }
+    }
+
     /// Returns whether it moved.
     pub(super) fn commit(&mut self, position: Position) -> bool {
         let position = position.min(self.delivered);
@@ -156,7 +212,7 @@ impl Interest {
     /// Gives up one record that is about to be deleted from memory.
     pub(super) fn drop_record(&mut self, record: &Record, segment: Position) -> Counts {
         let mut lost = Counts::default();
-        if record.position > self.delivered && self.wants(&record.pipelines) {
+        if record.position > self.delivered && self.wants(record) {
             lost = record.counts();
             self.no_longer_waiting(segment, lost);
         }

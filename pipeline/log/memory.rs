@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log::book::Saved;
 use crate::log::interest::{Interest, Reads};
 use crate::log::record::{Counts, Entry, Record};
 use crate::log::state::State;
@@ -72,12 +73,13 @@ impl Shared {
             Start::Oldest => state.floor(),
             Start::Head => state.head,
         };
+        let begin = Saved { position: begin, pipelines: None };
         let cursor = state.cursors.entry(name.clone()).or_insert_with(|| Interest::at(name.clone(), begin));
-        let from = cursor.floor(state.head);
+        let (from, reads) = (cursor.floor(state.head), cursor.and_before(reads));
         let mut waiting = Counts::default();
         let mut oldest = None;
         for kept in state.tail.after(from).into_iter().flatten() {
-            if kept.record.pipelines.overlaps(&reads.pipelines) {
+            if reads.wants(&kept.record.pipelines, kept.record.position) {
                 waiting += kept.record.counts();
                 oldest.get_or_insert(kept.record.accepted_at);
             }

@@ -217,8 +217,9 @@ impl Log {
     }
 
     /// Opens an exporter's cursor: after its last commit if the log knows `name`, else at `start`. It reads the records
-    /// that belong to any of `pipelines`. A name can be open once; dropping the cursor closes it. On disk the new
-    /// cursor is durable when this returns. Blocks for some milliseconds: call it at start and reload.
+    /// that belong to any of `pipelines`, and those that belong to what it read when it was last open, until
+    /// [`Log::settle_cursors`]. A name can be open once; dropping the cursor closes it. On disk the new cursor is durable
+    /// when this returns. Blocks for some milliseconds: call it at start and reload.
     pub async fn cursor(
         &self,
         name: &str,
@@ -227,7 +228,7 @@ impl Log {
         start: Start,
     ) -> Result<Cursor, CursorError> {
         let name: Arc<str> = name.into();
-        self.0.shared.open_cursor(&name, Reads { pipelines, on_full }, start)?;
+        self.0.shared.open_cursor(&name, Reads::new(pipelines, on_full), start)?;
         Ok(Cursor::new(self.clone(), name))
     }
 
@@ -254,6 +255,19 @@ impl Log {
             keep
         });
         shared.moved(&mut state);
+    }
+
+    /// Whatever is appended from now on is wired as the open cursors are: what they read before, under other
+    /// pipelines, they read up to here and no further.
+    pub fn settle_cursors(&self) {
+        let shared = &self.0.shared;
+        let mut state = shared.state();
+        let head = state.head;
+        let mut changed = false;
+        state.cursors.values_mut().for_each(|cursor| changed |= cursor.settle(head));
+        if changed {
+            shared.moved(&mut state);
+        }
     }
 
     /// What each cursor has still to do.
@@ -317,7 +331,7 @@ impl Shared {
 
     fn open_cursor(&self, name: &Arc<str>, reads: Reads, start: Start) -> Result<(), CursorError> {
         let not_saved = |error: io::Error| CursorError::NotSaved { name: name.to_string(), reason: error.to_string() };
-        if name.contains('\n') {
+        if reads.pipelines.iter().chain([name.as_ref()]).any(|id| id.contains(['\n', '\t'])) {
             return Err(not_saved(io::ErrorKind::InvalidInput.into()));
         }
         {

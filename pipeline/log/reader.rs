@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::log::format::{SEGMENT_HEADER, names, segment_name};
-use crate::log::record::{Pipelines, Record};
+use crate::log::interest::Reads;
+use crate::log::record::Record;
 use crate::log::scan::{Scanner, Step, Want};
 use crate::log::state::Room;
 use crate::log::store::Store;
@@ -52,7 +53,7 @@ impl Shared {
     ) -> io::Result<Ready> {
         let mut ready = Ready { after, records: Vec::new(), passed: after };
         let Some(store) = self.store.as_deref() else { return Ok(ready) };
-        let Some((pipelines, span)) = self.next_span(name, after) else {
+        let Some((reads, span)) = self.next_span(name, after) else {
             ready.passed = self.state().head;
             return Ok(ready);
         };
@@ -74,7 +75,7 @@ impl Shared {
                         self.tell_damage(store, span.first, from, to, header.position - last - 1);
                     }
                     let ours = names(&body[..usize::from(header.names_len)])
-                        .is_some_and(|own| own.overlaps(&pipelines))
+                        .is_some_and(|own| reads.wants(&own, header.position))
                         && header.position > after;
                     let size = u64::from(header.body_len) - u64::from(header.names_len);
                     if ours && !room.takes(header.items as usize, size) {
@@ -100,6 +101,7 @@ impl Shared {
     /// Hands out what was read, unless the cursor was moved past it meanwhile.
     pub(super) fn hand_out(&self, name: &str, ready: Ready) -> Vec<Record> {
         let mut state = self.state();
+        let head = state.head;
         let Some(cursor) = state.cursors.get_mut(name).filter(|cursor| cursor.delivered() >= ready.after) else {
             return Vec::new();
         };
@@ -111,16 +113,17 @@ impl Shared {
             }
         }
         cursor.passed(ready.passed);
+        cursor.looked_through(head);
         records
     }
 
-    fn next_span(&self, name: &str, after: Position) -> Option<(Pipelines, Span)> {
+    fn next_span(&self, name: &str, after: Position) -> Option<(Reads, Span)> {
         let mut state = self.state();
         let segment = state.segments.iter().find(|segment| segment.last > after)?;
         let span = Span { first: segment.first, last: segment.last, readable: segment.readable };
         let cursor = state.cursors.get_mut(name)?;
         cursor.unreadable_before(span.first);
-        Some((cursor.reads.as_ref()?.pipelines.clone(), span))
+        Some((cursor.reads.clone()?, span))
     }
 }
 

@@ -147,9 +147,15 @@ impl Scanner {
             let bytes = self.window(at, u64::from(len), most)?;
             return Ok(Bytes::copy_from_slice(&bytes[..bytes.len().min(len as usize)]));
         }
-        let mut body = vec![0; len as usize];
-        let read = read_full(self.file.as_ref(), &mut body, at)?;
-        body.truncate(read);
+        // Its beginning came with the header.
+        let have =
+            at.checked_sub(self.window_at).and_then(|start| self.window.get(start as usize..)).unwrap_or_default();
+        let mut body = Vec::with_capacity(len as usize);
+        body.extend_from_slice(&have[..have.len().min(len as usize)]);
+        let begun = body.len();
+        body.resize(len as usize, 0);
+        let read = read_full(self.file.as_ref(), &mut body[begun..], at + begun as u64)?;
+        body.truncate(begun + read);
         Ok(body.into())
     }
 

@@ -295,7 +295,7 @@ fn append(shared: &Shared, writer: &mut Writer, texts: &[String]) -> Vec<Option<
 }
 
 fn start(shared: &Shared, name: &str, on_full: OnFull) -> Result<(), CursorError> {
-    shared.open_cursor(&name.into(), Reads { pipelines: Pipelines::new(["logs"]), on_full }, Start::Oldest)
+    shared.open_cursor(&name.into(), Reads::new(Pipelines::new(["logs"]), on_full), Start::Oldest)
 }
 
 fn read(shared: &Shared, reader: &mut reader::Reader, name: &str, items: usize) -> Vec<Record> {

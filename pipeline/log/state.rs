@@ -26,9 +26,9 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    pub(super) fn counts(&self, reads: &Pipelines) -> Counts {
+    pub(super) fn counts(&self, reads: &Reads) -> Counts {
         let mut sum = Counts::default();
-        self.holds.iter().filter(|(own, _)| own.overlaps(reads)).for_each(|(_, counts)| sum += *counts);
+        self.holds.iter().filter(|(own, _)| reads.wants(own, self.last)).for_each(|(_, counts)| sum += *counts);
         sum
     }
 
@@ -97,7 +97,7 @@ impl State {
         let mut room = Room::new(max_items, max_bytes);
         let mut records = Vec::new();
         for kept in following {
-            if !cursor.wants(&kept.record.pipelines) {
+            if !cursor.wants(&kept.record) {
                 cursor.passed(kept.record.position);
                 continue;
             }
@@ -107,6 +107,7 @@ impl State {
             cursor.hand_out(&kept.record, kept.segment);
             records.push(kept.record.clone());
         }
+        cursor.looked_through(*head);
         if records.is_empty() { Taken::Nothing } else { Taken::Records(records) }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::log::book::{self, Cursors, Found};
+use crate::log::book::{self, Cursors, Found, Saved};
 use crate::log::disk::Disk;
 use crate::log::format::{RECORD_HEADER, SEGMENT_HEADER, names, segment_first, segment_name};
 use crate::log::interest::{Interest, Reads};
@@ -70,11 +70,11 @@ pub(super) fn recover(disk: Arc<dyn Disk>) -> io::Result<Recovered> {
     if recovery.lost_records > 0 {
         tracing::error!(records = recovery.lost_records, "data lost: the log is damaged (see above); the rest is used");
     }
-    state.head = cursors.values().copied().chain([last]).max().unwrap_or(0);
+    state.head = cursors.values().map(|saved| saved.position).chain([last]).max().unwrap_or(0);
     state.tail = Tail::starting_after(state.head);
-    for (name, committed) in cursors {
+    for (name, saved) in cursors {
         let name: Arc<str> = name.into();
-        state.cursors.insert(name.clone(), Interest::at(name, committed));
+        state.cursors.insert(name.clone(), Interest::at(name, saved));
     }
     let store = Store { disk, cursors_damaged, saving: Mutex::default(), told: Mutex::new(told) };
     Ok(Recovered { store, state, recovery })
@@ -238,7 +238,7 @@ impl Shared {
             let mut state = self.state();
             let head = state.head;
             std::mem::take(&mut state.unsaved)
-                .then(|| state.cursors.values().map(|one| (one.name.to_string(), one.floor(head))).collect::<Cursors>())
+                .then(|| state.cursors.values().map(|one| (one.name.to_string(), one.saved(head))).collect::<Cursors>())
         };
         if let Some(cursors) = cursors {
             if let Err(error) = book::save(store.disk.as_ref(), &cursors) {
@@ -279,12 +279,15 @@ impl Shared {
         let oldest_kept = state.segments.front().map_or(state.head, |segment| segment.first - 1);
         let begin = if store.cursors_damaged || start == Start::Oldest { oldest_kept } else { state.head };
         let new = !state.cursors.contains_key(name);
-        let from = state.cursors.get(name).map_or(begin, |cursor| cursor.floor(state.head));
+        let (from, reads) = match state.cursors.get(name) {
+            Some(cursor) => (cursor.floor(state.head), cursor.and_before(reads)),
+            None => (begin, reads),
+        };
         let mut waiting = BTreeMap::new();
         let mut oldest = None;
         for segment in state.segments.iter().filter(|segment| segment.last > from) {
             let (counts, at) = if segment.first > from {
-                (segment.counts(&reads.pipelines), segment.oldest)
+                (segment.counts(&reads), segment.oldest)
             } else {
                 count_after(store.disk.as_ref(), segment, from, &reads)?
             };
@@ -294,9 +297,11 @@ impl Shared {
             }
         }
         if new {
+            let begin = Saved { position: begin, pipelines: None };
             state.cursors.insert(name.clone(), Interest::at(name.clone(), begin));
-            state.unsaved = true;
         }
+        // Also what it reads, should it be another than before.
+        state.unsaved = true;
         state.open_cursor(name, reads, waiting, oldest);
         Ok(())
     }
@@ -332,7 +337,7 @@ fn count_after(
         match scanner.next(Want::Names)? {
             Step::End => return Ok((sum, oldest)),
             Step::Good { header, body, .. } if header.position > from => {
-                let ours = names(&body).is_some_and(|pipelines| pipelines.overlaps(&reads.pipelines));
+                let ours = names(&body).is_some_and(|pipelines| reads.wants(&pipelines, header.position));
                 if ours {
                     let bytes = u64::from(header.body_len) - u64::from(header.names_len);
                     sum += Counts { records: 1, items: u64::from(header.items), bytes };

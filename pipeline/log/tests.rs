@@ -213,6 +213,57 @@ async fn segments_that_all_have_passed_are_deleted() {
     assert_eq!(segments.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "segment")).count(), 1);
 }
 
+/// An exporter that is wired anew still gets what was acknowledged for it; what came for others after that it does not.
+#[tokio::test]
+async fn a_cursor_reads_what_it_read_before_up_to_where_it_was_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { tail_bytes: 0, ..small() };
+    let (log, _) = Log::open(folder.path(), options.clone()).unwrap();
+    let first = cursor(&log, "out", "old", OnFull::Block).await;
+    for (pipeline, text) in [("old", "1"), ("other", "2"), ("old", "3")] {
+        log.append(entry(pipeline, text)).await.unwrap();
+    }
+    drop(first);
+    log.close().await.unwrap();
+    drop(log);
+
+    let (log, _) = Log::open(folder.path(), options).unwrap();
+    let mut second = cursor(&log, "out", "new", OnFull::Block).await;
+    log.append(entry("old", "4")).await.unwrap();
+    log.settle_cursors();
+    for (pipeline, text) in [("old", "5"), ("new", "6")] {
+        log.append(entry(pipeline, text)).await.unwrap();
+    }
+    assert_eq!(second.backlog().unwrap().pending.records, 4);
+    let mut got = Vec::new();
+    while !second.is_drained() {
+        got.extend(texts(&second.next(usize::MAX, 1).await));
+    }
+    assert_eq!(got, ["1", "3", "4", "6"]);
+}
+
+/// A record that cannot be read is not waited for.
+#[tokio::test]
+async fn damage_in_the_newest_segment_leaves_a_cursor_drained() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { tail_bytes: 0, ..Options::default() };
+    let (log, _) = Log::open(folder.path(), options).unwrap();
+    let mut reader = cursor(&log, "out", "a", OnFull::Block).await;
+    for text in ["first", "second", "third"] {
+        log.append(entry("a", text)).await.unwrap();
+    }
+    let segment = folder.path().join("00000000000000000001.segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"third").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let mut got = Vec::new();
+    while !reader.is_drained() {
+        got.extend(texts(&reader.next(usize::MAX, u64::MAX).await));
+    }
+    assert_eq!((got, log.stats().lost_records.load(Relaxed)), (vec!["first".to_owned(), "second".to_owned()], 1));
+}
+
 #[tokio::test]
 async fn concurrent_appends_share_fsyncs_and_keep_order() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,10 +24,21 @@ enum Kind {
     OneOf(&'static Message),
 }
 
+/// What makes an item invalid though its bytes are well-formed; see `otlp::valid`.
+#[derive(Clone, Copy, PartialEq)]
+enum Rule {
+    None,
+    /// Fields 1 and 2 are ids, and neither is empty or all zero.
+    Ids,
+    /// Fields 6 and 7 are both empty, or 6 has one value more.
+    Buckets,
+}
+
 struct Message {
     name: &'static str,
     /// By field number.
     fields: [(&'static str, Kind); 17],
+    rule: Rule,
 }
 
 const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> Message {
@@ -37,7 +48,11 @@ const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> 
         by_number[fields[i].0] = (fields[i].1, fields[i].2);
         i += 1;
     }
-    Message { name, fields: by_number }
+    Message { name, fields: by_number, rule: Rule::None }
+}
+
+const fn ruled(rule: Rule, message: Message) -> Message {
+    Message { rule, ..message }
 }
 
 use Kind::Message as Of;
@@ -127,21 +142,24 @@ static NUMBER_DATA_POINT: Message = message(
         (8, "flags", Varint),
     ],
 );
-static HISTOGRAM_DATA_POINT: Message = message(
-    "HistogramDataPoint",
-    &[
-        (2, "start_time_unix_nano", Fixed64),
-        (3, "time_unix_nano", Fixed64),
-        (4, "count", Fixed64),
-        (5, "sum", Fixed64),
-        (6, "bucket_counts", Fixed64s),
-        (7, "explicit_bounds", Fixed64s),
-        (8, "exemplars", Of(&EXEMPLAR)),
-        (9, "attributes", Of(&KEY_VALUE)),
-        (10, "flags", Varint),
-        (11, "min", Fixed64),
-        (12, "max", Fixed64),
-    ],
+static HISTOGRAM_DATA_POINT: Message = ruled(
+    Rule::Buckets,
+    message(
+        "HistogramDataPoint",
+        &[
+            (2, "start_time_unix_nano", Fixed64),
+            (3, "time_unix_nano", Fixed64),
+            (4, "count", Fixed64),
+            (5, "sum", Fixed64),
+            (6, "bucket_counts", Fixed64s),
+            (7, "explicit_bounds", Fixed64s),
+            (8, "exemplars", Of(&EXEMPLAR)),
+            (9, "attributes", Of(&KEY_VALUE)),
+            (10, "flags", Varint),
+            (11, "min", Fixed64),
+            (12, "max", Fixed64),
+        ],
+    ),
 );
 static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = message(
     "ExponentialHistogramDataPoint",
@@ -219,26 +237,29 @@ static RESOURCE_SPANS: Message = message(
 );
 static SCOPE_SPANS: Message =
     message("ScopeSpans", &[(1, "scope", Of(&SCOPE)), (2, "spans", Item(&SPAN)), (3, "schema_url", Text)]);
-static SPAN: Message = message(
-    "Span",
-    &[
-        (1, "trace_id", Id(16)),
-        (2, "span_id", Id(8)),
-        (3, "trace_state", Text),
-        (4, "parent_span_id", Id(8)),
-        (5, "name", Text),
-        (6, "kind", Varint),
-        (7, "start_time_unix_nano", Fixed64),
-        (8, "end_time_unix_nano", Fixed64),
-        (9, "attributes", Of(&KEY_VALUE)),
-        (10, "dropped_attributes_count", Varint),
-        (11, "events", Of(&EVENT)),
-        (12, "dropped_events_count", Varint),
-        (13, "links", Of(&LINK)),
-        (14, "dropped_links_count", Varint),
-        (15, "status", Of(&STATUS)),
-        (16, "flags", Fixed32),
-    ],
+static SPAN: Message = ruled(
+    Rule::Ids,
+    message(
+        "Span",
+        &[
+            (1, "trace_id", Id(16)),
+            (2, "span_id", Id(8)),
+            (3, "trace_state", Text),
+            (4, "parent_span_id", Id(8)),
+            (5, "name", Text),
+            (6, "kind", Varint),
+            (7, "start_time_unix_nano", Fixed64),
+            (8, "end_time_unix_nano", Fixed64),
+            (9, "attributes", Of(&KEY_VALUE)),
+            (10, "dropped_attributes_count", Varint),
+            (11, "events", Of(&EVENT)),
+            (12, "dropped_events_count", Varint),
+            (13, "links", Of(&LINK)),
+            (14, "dropped_links_count", Varint),
+            (15, "status", Of(&STATUS)),
+            (16, "flags", Fixed32),
+        ],
+    ),
 );
 static EVENT: Message = message(
     "Span.Event",
@@ -262,7 +283,7 @@ static LINK: Message = message(
 );
 static STATUS: Message = message("Status", &[(2, "message", Text), (3, "code", Varint)]);
 
-pub(super) fn check(signal: Signal, bytes: &[u8]) -> Result<usize, Malformed> {
+pub(crate) fn check(signal: Signal, bytes: &[u8]) -> Result<Checked, Malformed> {
     let root = match signal {
         Signal::Metrics => &METRICS,
         Signal::Logs => &LOGS,
@@ -272,7 +293,7 @@ pub(super) fn check(signal: Signal, bytes: &[u8]) -> Result<usize, Malformed> {
     if bytes.len() > MAX_BYTES {
         return refuse(MAX_BYTES, "a request over 128 MiB");
     }
-    let mut walk = Walk { items: 0, place: None };
+    let mut walk = Walk { found: Checked::default(), place: None };
     if let Err(fault) = walk.message(root, bytes, MAX_DEPTH) {
         let place = match walk.place {
             None => root.name.to_owned(),
@@ -281,14 +302,40 @@ pub(super) fn check(signal: Signal, bytes: &[u8]) -> Result<usize, Malformed> {
         };
         return Err(Malformed { offset: fault.offset(bytes), place, what: fault.what });
     }
-    if walk.items > FREE_ITEMS && walk.items - FREE_ITEMS > bytes.len() / MIN_ITEM_BYTES {
+    let items = walk.found.items;
+    if items > FREE_ITEMS && items - FREE_ITEMS > bytes.len() / MIN_ITEM_BYTES {
         return refuse(bytes.len(), "over 1000 items of under 8 bytes each: items without time or content");
     }
-    Ok(walk.items)
+    Ok(walk.found)
+}
+
+/// What a walk counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Checked {
+    pub items: usize,
+    /// Of `items`, those that OTLP's data model calls invalid.
+    pub invalid: usize,
+}
+
+impl Checked {
+    fn minus(self, other: Checked) -> Checked {
+        Checked { items: self.items - other.items, invalid: self.invalid - other.invalid }
+    }
+}
+
+impl Rule {
+    #[inline]
+    fn holds(self, ids: u32, [counts, bounds]: [usize; 2]) -> bool {
+        match self {
+            Rule::None => true,
+            Rule::Ids => ids & 0b110 == 0b110,
+            Rule::Buckets => counts == bounds + 1 || counts + bounds == 0,
+        }
+    }
 }
 
 struct Walk {
-    items: usize,
+    found: Checked,
     /// Message and field of the innermost fault.
     place: Option<(&'static str, &'static str)>,
 }
@@ -296,12 +343,17 @@ struct Walk {
 impl Walk {
     fn message(&mut self, message: &'static Message, bytes: &[u8], depth: u32) -> Result<(), Fault> {
         let mut reader = Reader::new(bytes);
-        // The kind of a `OneOf` and its items, which another kind replaces.
-        let mut one_of = (0, 0);
+        // The kind of a `OneOf` and what was found in it, which another kind replaces.
+        let mut one_of = (0, Checked::default());
+        // For the message's rule: which ids are there, by field number; the lengths of fields 6 and 7.
+        let (mut ids, mut lists) = (0u32, [0usize; 2]);
         loop {
             let (number, value) = match reader.next() {
                 Ok(Some(field)) => field,
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    self.found.invalid += usize::from(!message.rule.holds(ids, lists));
+                    return Ok(());
+                }
                 Err(fault) => return self.fault(fault, (message.name, "")),
             };
             let field = message.fields.get(number as usize).copied().unwrap_or(("", Kind::Unknown));
@@ -309,26 +361,37 @@ impl Walk {
                 (Text, Value::Len(text)) if is_utf8(text) => Ok(()),
                 (Of(inner), Value::Len(bytes)) if depth > 0 => self.message(inner, bytes, depth - 1),
                 (Item(inner), Value::Len(bytes)) if depth > 0 => {
-                    self.items += 1;
+                    self.found.items += 1;
                     self.message(inner, bytes, depth - 1)
                 }
                 (OneOf(inner), Value::Len(bytes)) if depth > 0 => {
                     if number != one_of.0 {
-                        self.items -= one_of.1;
-                        one_of = (number, 0);
+                        self.found = self.found.minus(one_of.1);
+                        one_of = (number, Checked::default());
                     }
-                    let before = self.items;
+                    let others = self.found.minus(one_of.1);
                     let outcome = self.message(inner, bytes, depth - 1);
-                    one_of.1 += self.items - before;
+                    one_of.1 = self.found.minus(others);
                     outcome
                 }
                 (Varint | Varints, Value::Varint(_)) => Ok(()),
-                (Fixed64 | Fixed64s, Value::Fixed64(_)) => Ok(()),
+                (Fixed64, Value::Fixed64(_)) => Ok(()),
                 (Fixed32, Value::Fixed32(_)) => Ok(()),
                 (Bytes, Value::Len(_)) => Ok(()),
-                (Id(len), Value::Len(id)) if id.len() == len || id.is_empty() => Ok(()),
+                (Id(len), Value::Len(id)) if id.len() == len || id.is_empty() => {
+                    let there = u32::from(id.iter().any(|byte| *byte != 0));
+                    ids = ids & !(1 << number) | there << number;
+                    Ok(())
+                }
                 (Varints, Value::Len(packed)) => packed_varints(packed),
-                (Fixed64s, Value::Len(packed)) if packed.len() % 8 == 0 => Ok(()),
+                (Fixed64s, Value::Fixed64(_)) => {
+                    lists[number as usize & 1] += 1;
+                    Ok(())
+                }
+                (Fixed64s, Value::Len(packed)) if packed.len() % 8 == 0 => {
+                    lists[number as usize & 1] += packed.len() / 8;
+                    Ok(())
+                }
                 (Kind::Unknown, value) => reader.skip(number, value, depth),
                 (kind, value) => Err(Fault::new(reader.start(), complaint(kind, value))),
             };

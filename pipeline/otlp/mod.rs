@@ -15,6 +15,7 @@ mod check;
 mod decode;
 mod encode;
 mod sets;
+pub(crate) mod valid;
 mod wire;
 
 pub mod json;
@@ -45,8 +46,10 @@ pub struct Malformed {
 
 /// Walks all of `bytes`, and counts the points, records or spans in them.
 pub fn check(signal: Signal, bytes: &[u8]) -> Result<usize, Malformed> {
-    check::check(signal, bytes)
+    check::check(signal, bytes).map(|found| found.items)
 }
+
+pub(crate) use check::{Checked, check as inspect};
 
 /// Bytes that [`check`] has passed become rows. Others give an empty result, or a wrong one, but do not panic.
 pub fn decode(signal: Signal, bytes: &[u8]) -> Rows {

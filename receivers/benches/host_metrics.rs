@@ -20,7 +20,7 @@ mod linux {
     use std::time::Duration;
 
     use catchment_pipeline::batch::Batch;
-    use catchment_pipeline::component::{Accept, Admission, Context, MemoryGauge, Offers, Outlet, Refused};
+    use catchment_pipeline::component::{Accept, Accepted, Admission, Context, MemoryGauge, Offers, Outlet, Refused};
     use catchment_pipeline::config::Section;
     use procfs::process::Process;
     use tokio_util::sync::CancellationToken;
@@ -56,9 +56,9 @@ mod linux {
 
     #[async_trait::async_trait]
     impl Accept for Counter {
-        async fn accept(&self, _: Batch) -> Result<(), Refused> {
+        async fn accept(&self, _: Batch) -> Result<Accepted, Refused> {
             self.0.fetch_add(1, Ordering::Relaxed);
-            Ok(())
+            Ok(Accepted::default())
         }
     }
 

@@ -182,7 +182,7 @@ fn early(tick: SystemTime, now: SystemTime) -> bool {
 async fn offer(outlet: &Outlet, batch: Batch, shutdown: &CancellationToken) -> Result<(), String> {
     loop {
         match outlet.send(batch.clone()).await {
-            Ok(()) => return Ok(()),
+            Ok(_) => return Ok(()),
             Err(Refused::Rejected { reason }) => return Err(reason),
             Err(Refused::Busy { reason, .. }) if shutdown.is_cancelled() => return Err(reason),
             Err(Refused::Busy { retry_after, .. }) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use catchment_pipeline::batch::Batch;
-use catchment_pipeline::component::{Accept, Outlet, Receiver as _, Refused};
+use catchment_pipeline::component::{Accept, Accepted, Outlet, Receiver as _, Refused};
 use catchment_pipeline::config::Section;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
@@ -292,7 +292,7 @@ struct Moody {
 
 #[async_trait::async_trait]
 impl Accept for Moody {
-    async fn accept(&self, batch: Batch) -> Result<(), Refused> {
+    async fn accept(&self, batch: Batch) -> Result<Accepted, Refused> {
         let request = ExportMetricsServiceRequest::decode(batch.otlp().clone()).unwrap();
         let Some(Data::Gauge(gauge)) = &request.resource_metrics[0].scope_metrics[0].metrics[0].data else {
             panic!("not a gauge")
@@ -307,9 +307,9 @@ impl Accept for Moody {
             10 if first => Err(Refused::Busy { retry_after: Duration::from_secs(1), reason: "full".into() }),
             30 => {
                 self.shutdown.cancel();
-                Ok(())
+                Ok(Accepted::default())
             }
-            _ => Ok(()),
+            _ => Ok(Accepted::default()),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Receiver for InternalTelemetry {
                 continue;
             }
             match outlet.send(batch).await {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(refused @ Refused::Busy { .. }) => tracing::debug!(%refused, "own metrics found no room this time"),
                 Err(refused @ Refused::Rejected { .. }) => tracing::warn!(%refused, "own metrics were rejected"),
             }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use catchment_pipeline::component::{Accept, Admission, MemoryGauge, Offers};
+use catchment_pipeline::component::{Accept, Accepted, Admission, MemoryGauge, Offers};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data, number_data_point::Value,
@@ -35,12 +35,12 @@ struct Busy(AtomicUsize, mpsc::UnboundedSender<Batch>);
 
 #[async_trait]
 impl Accept for Busy {
-    async fn accept(&self, batch: Batch) -> Result<(), Refused> {
+    async fn accept(&self, batch: Batch) -> Result<Accepted, Refused> {
         if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
             return Err(Refused::Busy { retry_after: Duration::from_secs(1), reason: "full".into() });
         }
         self.1.send(batch).unwrap();
-        Ok(())
+        Ok(Accepted::default())
     }
 }
 

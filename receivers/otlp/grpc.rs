@@ -74,7 +74,7 @@ where
         Ok((batch, reserved))
     })
     .await?;
-    outlet.send(batch).await.map_err(Refusal::pipeline)
+    outlet.send(batch).await.map(drop).map_err(Refusal::pipeline)
 }
 
 fn unframe(mut message: Pieces, encoding: Option<Encoding>, reserved: &mut Reserved) -> Result<Bytes, Refusal> {

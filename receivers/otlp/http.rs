@@ -124,7 +124,7 @@ where
         Ok((batch, reserved))
     })
     .await?;
-    outlet.send(batch).await.map_err(Refusal::pipeline)
+    outlet.send(batch).await.map(drop).map_err(Refusal::pipeline)
 }
 
 /// An empty response message: everything was taken.

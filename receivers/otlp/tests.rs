@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::{Accept, Admission, Context, Outlet, Receiver, ReceiverPlan, Refused};
+use catchment_pipeline::component::{Accept, Accepted, Admission, Context, Outlet, Receiver, ReceiverPlan, Refused};
 use catchment_pipeline::config::Section;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
@@ -32,13 +32,13 @@ struct Pipeline {
 
 #[async_trait]
 impl Accept for Pipeline {
-    async fn accept(&self, batch: Batch) -> Result<(), Refused> {
+    async fn accept(&self, batch: Batch) -> Result<Accepted, Refused> {
         let _open = self.gate.read().await;
         if let Some(refused) = self.refuse.lock().unwrap().clone() {
             return Err(refused);
         }
         self.taken.lock().unwrap().push((batch.signal(), batch.otlp().to_vec()));
-        Ok(())
+        Ok(Accepted::default())
     }
 }
 

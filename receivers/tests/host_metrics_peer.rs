@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catchment_pipeline::batch::Batch;
-use catchment_pipeline::component::{Accept, Admission, Context, MemoryGauge, Offers, Outlet, Refused};
+use catchment_pipeline::component::{Accept, Accepted, Admission, Context, MemoryGauge, Offers, Outlet, Refused};
 use catchment_pipeline::config::Section;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -211,9 +211,9 @@ async fn catchment(config: &str) -> Vec<ExportMetricsServiceRequest> {
 
     #[async_trait::async_trait]
     impl Accept for Sink {
-        async fn accept(&self, batch: Batch) -> Result<(), Refused> {
+        async fn accept(&self, batch: Batch) -> Result<Accepted, Refused> {
             let _ = self.0.send(batch).await;
-            Ok(())
+            Ok(Accepted::default())
         }
     }
 

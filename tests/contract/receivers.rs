@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use catchment_pipeline::batch::Batch;
-use catchment_pipeline::component::{Accept, Offers, Outlet, ReceiverSpec, Refused};
+use catchment_pipeline::component::{Accept, Accepted, Offers, Outlet, ReceiverSpec, Refused};
 use catchment_pipeline::config::Section;
 use catchment_receivers::internal_telemetry::OwnMetrics;
 use tokio::sync::watch;
@@ -25,13 +25,13 @@ struct Taker {
 
 #[async_trait]
 impl Accept for Taker {
-    async fn accept(&self, batch: Batch) -> Result<(), Refused> {
+    async fn accept(&self, batch: Batch) -> Result<Accepted, Refused> {
         self.asked.send_modify(|asked| *asked += 1);
         if self.refuses {
             return Err(Refused::Busy { retry_after: Duration::from_secs(3), reason: "told to".to_owned() });
         }
         self.items.fetch_add(batch.items(), Ordering::SeqCst);
-        Ok(())
+        Ok(Accepted::default())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::stand_ins::*;
+use crate::batch::{Batch, Signal};
 use crate::component::{Refused, Stage};
 use crate::engine::Engine;
 
@@ -50,18 +51,47 @@ async fn a_refusal_reaches_the_receiver_and_nothing_is_logged() {
 
 #[tokio::test(start_paused = true)]
 async fn a_signal_without_a_pipeline_is_refused_for_good() {
-    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-    use prost::Message;
     let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
     let wiring = Wiring::default().exporter("out", 1, &exporter).pipeline("logs", &["in"], &[], &["out"]);
     let (_engine, outlet) = bench.start(wiring).await;
-    let scope_spans = vec![ScopeSpans { spans: vec![Span::default()], ..ScopeSpans::default() }];
+    let span = opentelemetry_proto::tonic::trace::v1::Span {
+        trace_id: vec![1; 16],
+        span_id: vec![1; 8],
+        ..Default::default()
+    };
+    let refused = outlet.send(spans(vec![span])).await.unwrap_err();
+    assert_eq!(refused.to_string(), "no pipeline carries traces from receiver `in`");
+}
+
+/// trace.proto: both ids are required, and one that is all zero is invalid.
+#[tokio::test(start_paused = true)]
+async fn invalid_items_are_taken_out_and_the_sender_is_told() {
+    use opentelemetry_proto::tonic::trace::v1::Span;
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let mut wiring = Wiring::default().exporter("out", 1, &exporter).pipeline("traces", &["in"], &[], &["out"]);
+    wiring.plan.pipelines[0].signal = Signal::Traces;
+    let (engine, outlet) = bench.start(wiring).await;
+    let span = |trace: u8, span: u8| Span { trace_id: vec![trace; 16], span_id: vec![span; 8], ..Span::default() };
+    let (whole, none) = (span(1, 2), Span { span_id: Vec::new(), ..span(1, 2) });
+    let accepted = outlet.send(spans(vec![span(0, 2), whole.clone(), none.clone(), whole])).await.unwrap();
+    assert_eq!((accepted.rejected, accepted.reason.contains("trace_id of 16 bytes")), (2, true), "{accepted:?}");
+    exporter.took(2).await;
+    assert_eq!(
+        outlet.send(spans(vec![none.clone()])).await.unwrap_err().to_string(),
+        format!("1{}", &accepted.reason[1..])
+    );
+    let receiver = &engine.status().snapshot().receivers[0];
+    assert_eq!((receiver.accepted_items, receiver.refused_items, bench.log.head()), (2, 3, 1));
+}
+
+fn spans(spans: Vec<opentelemetry_proto::tonic::trace::v1::Span>) -> Batch {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+    use prost::Message;
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
     let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
     let bytes = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-    let spans = crate::batch::Batch::from_otlp(crate::batch::Signal::Traces, bytes.into()).unwrap();
-    let refused = outlet.send(spans).await.unwrap_err();
-    assert_eq!(refused.to_string(), "no pipeline carries traces from receiver `in`");
+    Batch::from_otlp(Signal::Traces, bytes.into()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,6 +147,57 @@ async fn a_reload_that_cannot_be_built_puts_the_old_graph_back() {
     exporter.took(2).await;
     let reload = engine.status().snapshot().reload.unwrap();
     assert!(!reload.applied && reload.message.contains("cannot be built"));
+}
+
+/// What was acknowledged for an exporter is delivered by it, whatever the pipeline it came by is called now.
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_renames_a_pipeline_loses_nothing() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    let mut engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    let outlet = bench.outlet().await;
+    *exporter.then.lock().unwrap() = transient();
+    for name in ["a", "b", "c"] {
+        outlet.send(logs(name, 1)).await.unwrap();
+    }
+    exporter.attempted(1).await;
+    let renamed = Wiring::default().exporter("out", 1, &exporter).pipeline("logs/2", &["in"], &[], &["out"]);
+    engine.reload(bench.receiver(renamed, "in", 1, false).plan).await.unwrap();
+    outlet.send(logs("d", 1)).await.unwrap();
+    *exporter.then.lock().unwrap() = Ok(());
+    exporter.took(4).await;
+    assert_eq!(exporter.names(), ["a", "b", "c", "d"]);
+    assert!(engine.shutdown(S * 30).await.exporters.is_empty());
+}
+
+/// Else the log would keep everything for a cursor that nobody opens again, until it is full.
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_fails_leaves_no_cursor_behind() {
+    let (mut bench, exporter, new) = (Bench::new(1 << 20), Scripted::new(), Scripted::new());
+    let mut engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    bench.outlet().await;
+    let wiring = Wiring::default().exporter("new", 1, &new).exporter("out", 1, &exporter);
+    let wiring = wiring.pipeline("logs", &["in"], &[], &["new", "out"]);
+    engine.reload(bench.receiver(wiring, "in", 2, true).plan).await.unwrap_err();
+    let names: Vec<_> = bench.log.backlogs().into_iter().map(|backlog| backlog.cursor.to_string()).collect();
+    assert_eq!(names, ["out"]);
+}
+
+/// The next start may work, and its exporters have data in the log.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_keeps_what_is_in_the_log() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), Scripted::new());
+    *exporter.then.lock().unwrap() = transient();
+    let engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    let outlet = bench.outlet().await;
+    outlet.send(logs("a", 1)).await.unwrap();
+    exporter.attempted(1).await;
+    drop(engine);
+    bench.closed("out").await;
+    assert!(Engine::start(simple(&bench, &exporter, 1, 1, true).plan, bench.runtime()).await.is_err());
+    bench.closed("out").await;
+    *exporter.then.lock().unwrap() = Ok(());
+    let _engine = Engine::start(simple(&bench, &exporter, 1, 1, false).plan, bench.runtime()).await.unwrap();
+    exporter.took(1).await;
 }
 
 #[tokio::test(start_paused = true)]

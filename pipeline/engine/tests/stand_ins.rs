@@ -29,8 +29,11 @@ pub fn logs(name: &str, n: usize) -> Batch {
     Batch::from_otlp(Signal::Logs, bytes.into()).unwrap()
 }
 
-/// The bodies in a batch, without repetition.
+/// The bodies in a batch of logs, without repetition.
 pub fn names(batch: &Batch) -> Vec<String> {
+    if batch.signal() != Signal::Logs {
+        return Vec::new();
+    }
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     let request = ExportLogsServiceRequest::decode(batch.otlp().clone()).unwrap();
@@ -321,6 +324,13 @@ impl Bench {
         let engine = Engine::start(wiring.plan, self.runtime()).await.unwrap();
         let outlet = self.outlet().await;
         (engine, outlet)
+    }
+
+    /// Until the engine that had this cursor is gone.
+    pub async fn closed(&self, cursor: &str) {
+        while self.log.backlogs().iter().any(|backlog| *backlog.cursor == *cursor && backlog.open) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     pub async fn outlet(&mut self) -> Outlet {

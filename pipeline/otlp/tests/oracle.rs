@@ -22,6 +22,27 @@ pub(super) fn rows_of(signal: Signal, bytes: &[u8]) -> Result<Vec<String>, Decod
     }
 }
 
+/// Items that trace.proto and metrics.proto call invalid.
+pub(super) fn invalid_items(signal: Signal, bytes: &[u8]) -> Result<usize, DecodeError> {
+    let there = |id: &[u8]| id.iter().any(|byte| *byte != 0);
+    Ok(match signal {
+        Signal::Logs => 0,
+        Signal::Traces => (ExportTraceServiceRequest::decode(bytes)?.resource_spans.iter())
+            .flat_map(|group| &group.scope_spans)
+            .flat_map(|group| &group.spans)
+            .filter(|span| !there(&span.trace_id) || !there(&span.span_id))
+            .count(),
+        Signal::Metrics => (ExportMetricsServiceRequest::decode(bytes)?.resource_metrics.iter())
+            .flat_map(|group| &group.scope_metrics)
+            .flat_map(|group| &group.metrics)
+            .filter_map(|metric| if let Some(Data::Histogram(data)) = &metric.data { Some(data) } else { None })
+            .flat_map(|data| &data.data_points)
+            .map(|point| (point.bucket_counts.len(), point.explicit_bounds.len()))
+            .filter(|(counts, bounds)| *counts != bounds + 1 && (*counts, *bounds) != (0, 0))
+            .count(),
+    })
+}
+
 fn any(value: &mut AnyValue) {
     match &mut value.value {
         Some(Value::ArrayValue(list)) => list.values.iter_mut().for_each(any),
