@@ -4,6 +4,8 @@
 //! one, a folder under the current directory (temporary folders are often memory).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod data;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,12 +15,7 @@ use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
 use catchment_pipeline::component::OnFull;
 use catchment_pipeline::log::{Entry, Log, Options, Pipelines, Start};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
-use opentelemetry_proto::tonic::metrics::v1::{
-    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data, number_data_point,
-};
-use prost::Message;
+use data::{cpu, request};
 
 const POINTS: u64 = 1000;
 const PER_RUN: Duration = Duration::from_secs(3);
@@ -26,7 +23,7 @@ const PER_RUN: Duration = Duration::from_secs(3);
 fn main() {
     let folder =
         std::env::args().skip(1).find(|arg| !arg.starts_with('-')).map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let payload = request();
+    let payload = request(POINTS);
     println!("{POINTS} points a request, {} bytes", payload.len());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     for senders in [1, 4, 16, 64] {
@@ -106,43 +103,4 @@ async fn replay(folder: &Path, payload: &Bytes) {
         bytes as f64 / seconds / 1e6,
         (records * POINTS) as f64 / seconds / 1e6
     );
-}
-
-/// User and system time of this process.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks = |field: usize| -> u64 {
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        fields.split_whitespace().nth(field).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
-    };
-    Duration::from_millis((ticks(11) + ticks(12)) * 10)
-}
-
-fn request() -> Bytes {
-    let attribute = |key: &str, value: String| KeyValue {
-        key: key.into(),
-        value: Some(AnyValue { value: Some(Value::StringValue(value)) }),
-        ..KeyValue::default()
-    };
-    let points = (0..POINTS).map(|n| NumberDataPoint {
-        attributes: vec![
-            attribute("http.request.method", "GET".into()),
-            attribute("http.route", format!("/api/v1/customers/{n}/orders")),
-            attribute("server.address", format!("shop-{:03}.example.com", n % 100)),
-            attribute("http.response.status_code", "200".into()),
-        ],
-        start_time_unix_nano: 1_700_000_000_000_000_000,
-        time_unix_nano: 1_700_000_000_000_000_000 + n,
-        value: Some(number_data_point::Value::AsDouble(n as f64 * 1.1)),
-        ..NumberDataPoint::default()
-    });
-    let metric = Metric {
-        name: "http.server.active_requests".into(),
-        unit: "{request}".into(),
-        data: Some(Data::Gauge(Gauge { data_points: points.collect() })),
-        ..Metric::default()
-    };
-    let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
-    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
-    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec().into()
 }
