@@ -47,6 +47,7 @@ export function Results({ sql, outcome, width }: Props) {
       return <EmptyState title="Disconnected">Catchment does not answer; trying again.</EmptyState>;
     return null;
   }
+  const busy = state === 'running' || state === 'loading';
   const wanted = urlQuery.value.get('chart');
   const kinds = kindsFor(frame);
   const kind = wanted === 'table' ? null : chooseKind(frame, wanted);
@@ -67,8 +68,8 @@ export function Results({ sql, outcome, width }: Props) {
       </div>
       {problem && <ErrorState problem={problem} />}
       <div
-        class={`shown ${state === 'running' ? 'stale' : ''}`}
-        aria-busy={state === 'running'}
+        class={`shown ${busy ? 'stale' : ''}`}
+        aria-busy={busy}
         style={{ '--rows': `${Math.min(100, frame.length) * ROW + HEAD}px` }}
       >
         {frame.length === 0 ? (

@@ -4,7 +4,7 @@ import { zoneSignal } from '../../time/range';
 import { type AttributeActions, AttributeTable } from '../shared/AttributeTable';
 import { parseAttributes, prettyJson } from '../shared/attributes';
 import { CopyButton } from '../shared/CopyButton';
-import { formatDate, formatTime } from '../shared/format';
+import { formatDate, formatDateTime, formatTime } from '../shared/format';
 import { LongText } from '../shared/Label';
 import type { LogRow } from './rows';
 
@@ -19,7 +19,7 @@ export function LogDetails({ row, ...actions }: { readonly row: LogRow } & Attri
   const zone = zoneSignal.value;
   const body = row.body === null ? null : (prettyJson(row.body) ?? row.body);
   const facts: [string, preact.ComponentChildren][] = [
-    ['Time', exactTime(row.nanos, zone)],
+    ['Time', exactTime(row.nanos, zone) ?? formatDateTime(row.time, zone)],
     ['Observed', row.observedNanos === row.nanos ? null : exactTime(row.observedNanos, zone)],
     ['Severity', severityOf(row)],
     ['Event', row.eventName && <LongText text={row.eventName} />],
@@ -50,8 +50,31 @@ export function LogDetails({ row, ...actions }: { readonly row: LogRow } & Attri
       <AttributeTable caption="Attributes" attributes={parseAttributes(row.attributes)} {...actions} />
       <AttributeTable caption="Resource" attributes={parseAttributes(row.resource)} {...actions} />
       <AttributeTable caption="Scope attributes" attributes={parseAttributes(row.scopeAttributes)} />
+      <p class="hint">
+        <CopyButton text={asJson(row)} what="the record as JSON" /> Copy the record as JSON
+      </p>
     </div>
   );
+}
+
+/** Nanoseconds as text and attributes as objects, as the API's JSON has them. */
+function asJson({ key: _key, level: _level, bodyIsJson, ...row }: LogRow): string {
+  const parsed = (text: string | null) => {
+    try {
+      return JSON.parse(text ?? 'null');
+    } catch {
+      return text;
+    }
+  };
+  const record = {
+    ...row,
+    time: Number.isFinite(row.time) ? new Date(row.time).toISOString() : null,
+    body: bodyIsJson ? parsed(row.body) : row.body,
+    attributes: parsed(row.attributes),
+    resource: parsed(row.resource),
+    scopeAttributes: parsed(row.scopeAttributes),
+  };
+  return JSON.stringify(record, null, 2);
 }
 
 function severityOf({ severityText, severityNumber, level }: LogRow): string {

@@ -17,6 +17,7 @@ describe('a search as SQL', () => {
     expect(sql('user!=7')).toBe(
       "coalesce(json_as_text(attributes, 'user'), json_as_text(resource_attributes, 'user')) IS DISTINCT FROM '7'",
     );
+    expect(sql('trace_id=AB span_id!=CD')).toBe("span_id IS DISTINCT FROM 'cd' AND trace_id = 'ab'");
     expect(sql('host=* host!=*')).toBe('host_name IS NOT NULL AND host_name IS NULL');
   });
 

@@ -35,8 +35,12 @@ export function searchSql(search: Search): string | null {
   return conditions.length > 0 ? conditions.join(' AND ') : null;
 }
 
+/** Ids are kept in lower case, and written in either. */
+const valueSql = (key: string, value: string): string =>
+  literal(key === 'trace_id' || key === 'span_id' ? value.toLowerCase() : value);
+
 function isOneOf(key: string, values: string[]): string {
-  const list = values.map(literal);
+  const list = values.map((value) => valueSql(key, value));
   return list.length === 1 ? `${fieldSql(key)} = ${list[0]}` : `${fieldSql(key)} IN (${list.join(', ')})`;
 }
 
@@ -56,7 +60,7 @@ function termSql(term: Term): string {
 
 const attributeSql = ({ key, operator, value }: AttributeTerm): string =>
   // A record without the attribute is not one with that value.
-  operator === '=' ? isOneOf(key, [value]) : `${fieldSql(key)} IS DISTINCT FROM ${literal(value)}`;
+  operator === '=' ? isOneOf(key, [value]) : `${fieldSql(key)} IS DISTINCT FROM ${valueSql(key, value)}`;
 
 function severitySql({ operator, first, last }: Extract<Term, { kind: 'severity' }>): string {
   const number = 'coalesce(severity_number, 0)';

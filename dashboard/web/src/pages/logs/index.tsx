@@ -41,6 +41,11 @@ function Records({ search, tail }: { readonly search: Searching; readonly tail: 
   const height = useFillHeight(scroller, 320);
   const { hold } = tail;
   useEffect(() => hold('open', opened.size > 0), [opened, hold]);
+  // Another question has other rows: none of them is open, and the newest are in sight.
+  useEffect(() => {
+    setOpened(new Set());
+    scroller.current?.scrollTo({ top: 0 });
+  }, [search.condition, range.value]);
   const toggle = (key: string) => {
     setOpened((had) => {
       const next = new Set(had);

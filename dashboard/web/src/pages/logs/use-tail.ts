@@ -51,7 +51,6 @@ export function useTail(condition: string | null): Tail {
     if (!held) setStopped(null);
     else if (stopped?.question !== question && state !== 'loading') setStopped({ question, rows: newest });
   }, [held, stopped, question, state, newest]);
-  useEffect(() => setOlder(NO_OLDER), [question]);
 
   const hold = useCallback((reason: Reason, on: boolean) => {
     setReasons((had) => {
@@ -62,6 +61,10 @@ export function useTail(condition: string | null): Tail {
       return next;
     });
   }, []);
+  useEffect(() => {
+    setOlder(NO_OLDER);
+    hold('older', false);
+  }, [question, hold]);
   const resume = useCallback(() => {
     setReasons(new Set());
     setOlder(NO_OLDER);

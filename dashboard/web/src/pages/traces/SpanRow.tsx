@@ -46,7 +46,7 @@ export function SpanRow(props: Props) {
       aria-selected={selected === index}
       aria-rowindex={row + 1}
       aria-posinset={siblingPlace(props)}
-      aria-setsize={siblings(props).length}
+      aria-setsize={siblings(props).length || undefined}
       onClick={(event) => {
         // The keys are the treegrid's: a row may leave the page while one scrolls.
         event.currentTarget.closest<HTMLElement>('[role=treegrid]')?.focus({ preventScroll: true });
