@@ -1,4 +1,4 @@
-//! Every file in `configs/` is a configuration that this binary takes, without a remark.
+//! Every file directly in `configs/` is a configuration that this binary takes, without a remark.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -10,6 +10,10 @@ fn every_config_validates() {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        // `dashboards` are boards: tests/boards runs them.
+        if path.is_dir() {
+            continue;
+        }
         assert_eq!(path.extension().and_then(|extension| extension.to_str()), Some("yaml"), "{}", path.display());
         let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
         let output = command.arg("validate").arg("--config").arg(&path).output().unwrap();

@@ -83,3 +83,44 @@ async fn rust() {
     let example = Path::new(env!("CARGO_BIN_EXE_catchment")).with_file_name("examples").join("quickstart");
     check("rust", command(&example, &[], &root())).await;
 }
+
+/// What the shop says it sent is what is there: the same counts by service and route, also those of failures.
+#[tokio::test(flavor = "multi_thread")]
+async fn shop() {
+    let Some(python) = peers::python() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let catchment = Catchment::start(&lake_config(dir.path(), ""));
+    let mut shop =
+        command(python, &["examples/shop/shop.py", "--requests", "300", "--seed", "1", "--hostile"], &root());
+    let output = shop.args(["--endpoint", &catchment.url("otlp/http")]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let names = "('frontend', 'cart', 'payment', 'mail', 'stock', 'catalog')";
+    for (table, count) in [("spans", &said["spans"]), ("logs", &said["logs"])] {
+        let rows = catchment.sql(&format!("SELECT count(*) FROM {table} WHERE service_name IN {names}")).await;
+        assert_eq!(&rows[0][0], count, "{table}");
+    }
+    let routes = said["routes"].as_array().unwrap();
+    assert_eq!(routes.len(), 9, "{routes:?}");
+    for route in routes.iter().filter(|route| route["service"] != "mail") {
+        let service = route["service"].as_str().unwrap();
+        let table = if service == "payment" { "exp_histograms" } else { "histograms" };
+        let sql = format!(
+            "SELECT coalesce(sum(count), 0), coalesce(sum(count) FILTER (WHERE attributes->>'error.type' IS NOT NULL
+                 OR attributes->>'http.status_code' >= '500'), 0) FROM (
+                 SELECT attributes, service_name, metric_name, max(count) AS count FROM {table}
+                 GROUP BY series_id, attributes, service_name, metric_name)
+             WHERE service_name = '{service}' AND metric_name LIKE '%server%duration'
+                 AND '{}' IN (attributes->>'rpc.method', concat_ws(' ', coalesce(attributes->>'http.request.method',
+                     attributes->>'http.method'), attributes->>'http.route'))",
+            route["route"].as_str().unwrap()
+        );
+        assert_eq!(json!(catchment.sql(&sql).await), json!([[route["requests"], route["errors"]]]), "{route}");
+    }
+    // Six services, seven hostile ones, and a metric under each hostile name.
+    let rows = catchment.sql("SELECT count(DISTINCT service_name) FROM series").await;
+    assert_eq!(rows[0][0], 5 + 7, "mail sends no metrics");
+    let rows = catchment.sql("SELECT count(DISTINCT metric_name) FROM metrics WHERE metric_name LIKE '%<%' OR length(metric_name) > 5000").await;
+    assert_eq!(rows[0][0], 4);
+}
