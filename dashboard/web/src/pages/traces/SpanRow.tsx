@@ -18,6 +18,8 @@ interface Props extends WaterfallProps {
   readonly row: number;
   readonly node: Node;
   readonly drag: DragZoom;
+  /** What a duration takes beside its bar, as a share of the width. */
+  readonly room: number;
 }
 
 export function SpanRow(props: Props) {
@@ -94,7 +96,7 @@ export function SpanRow(props: Props) {
         {!open && node.descendants > 0 && <span class="count">+{node.descendants}</span>}
       </div>
       <div role="gridcell" tabIndex={-1} class="timeline" {...props.drag.handlers}>
-        <Bar span={span} window={props.window} critical={props.critical.get(index) ?? []} />
+        <Bar span={span} window={props.window} room={props.room} critical={props.critical.get(index) ?? []} />
       </div>
     </div>
   );
@@ -118,9 +120,10 @@ export function oddity(node: Node): string {
 function Bar(props: {
   readonly span: Span;
   readonly window: Window;
+  readonly room: number;
   readonly critical: readonly (readonly [number, number])[];
 }) {
-  const { span, window } = props;
+  const { span, window, room } = props;
   const bar = place(span.start, span.end, window);
   const duration = formatDuration(span.end - span.start);
   const percent = (share: number) => `${share * 100}%`;
@@ -129,12 +132,12 @@ function Bar(props: {
   }
   const right = bar.left + bar.width;
   const label =
-    right < 0.82
+    right + room < 1
       ? { insetInlineStart: `calc(${percent(right)} + 6px)` }
-      : bar.left > 0.18
+      : bar.left > room
         ? { insetInlineEnd: `calc(${percent(1 - bar.left)} + 6px)` }
         : { insetInlineStart: `calc(${percent(bar.left)} + 8px)` };
-  const inside = right >= 0.82 && bar.left <= 0.18;
+  const inside = right + room >= 1 && bar.left <= room;
   return (
     <>
       <span

@@ -1,4 +1,5 @@
 // A trace's spans as a tree beside their bars. A treegrid: arrows move and open, + and - enlarge, Enter shows the span.
+import type { RefObject } from 'preact';
 import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks';
 import { formatDuration } from '../shared/format';
 import { useFillHeight } from '../shared/use-fill-height';
@@ -9,7 +10,7 @@ import { SpanRow } from './SpanRow';
 import { ticks, type Window } from './time-scale';
 import { at, type Tree } from './tree';
 import { treeKey } from './tree-keys';
-import { useDragZoom } from './use-drag-zoom';
+import { type DragZoom, useDragZoom } from './use-drag-zoom';
 
 export interface WaterfallProps {
   readonly tree: Tree;
@@ -30,6 +31,8 @@ export interface WaterfallProps {
 }
 
 export const ROW_HEIGHT = 28;
+/** Pixels that the longest duration takes beside its bar. */
+const LABEL_WIDTH = 72;
 
 export function Waterfall(props: WaterfallProps) {
   const { tree, visible, active, window, whole } = props;
@@ -45,6 +48,8 @@ export function Waterfall(props: WaterfallProps) {
     if (row !== undefined) reveal.current(row);
   }, [active, position]);
   const drag = useDragZoom(window, whole, props.onWindow);
+  const axis = useRef<HTMLDivElement>(null);
+  const width = useWidth(axis, 600);
   const onKeyDown = (event: KeyboardEvent) => {
     const done = treeKey(event, props, Math.max(1, Math.floor(height / ROW_HEIGHT) - 2));
     if (done) event.preventDefault();
@@ -60,7 +65,7 @@ export function Waterfall(props: WaterfallProps) {
       tabIndex={0}
       onKeyDown={onKeyDown}
     >
-      <Axis window={window} drag={drag} />
+      <Axis window={window} drag={drag} place={axis} width={width} />
       <div
         ref={scroller}
         class="scroll-box rows"
@@ -75,6 +80,7 @@ export function Waterfall(props: WaterfallProps) {
               row={rows.first + offset}
               node={at(tree.nodes, index)}
               drag={drag}
+              room={LABEL_WIDTH / width}
             />
           ))}
         </Spaced>
@@ -83,15 +89,20 @@ export function Waterfall(props: WaterfallProps) {
   );
 }
 
-function Axis({ window, drag }: { readonly window: Window; readonly drag: ReturnType<typeof useDragZoom> }) {
+interface AxisProps {
+  readonly window: Window;
+  readonly drag: DragZoom;
+  readonly place: RefObject<HTMLDivElement | null>;
+  readonly width: number;
+}
+
+function Axis({ window, drag, place, width }: AxisProps) {
   const length = window.to - window.from;
-  const place = useRef<HTMLDivElement>(null);
-  const width = useWidth(place, 600);
   return (
     <div class="axis" aria-hidden="true">
       <span class="name">Span</span>
       <div ref={place} class="timeline" {...drag.handlers}>
-        {ticks(window, Math.max(1, Math.min(8, Math.floor(width / 90)))).map((tick) => {
+        {ticks(window, Math.max(2, Math.min(8, Math.floor(width / 90)))).map((tick) => {
           const share = (tick - window.from) / length;
           return (
             <span key={tick} class={share > 0.9 ? 'tick last' : 'tick'} style={{ left: `${share * 100}%` }}>
