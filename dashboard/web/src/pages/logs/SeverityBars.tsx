@@ -19,11 +19,15 @@ const LEVEL_COLORS = {
   fatal: 'purple',
 } as const;
 
+/** The legend takes two lines where it is narrow. */
+const NARROW = 500;
 const HEIGHT = 110;
+const NARROW_HEIGHT = 150;
 
 export function SeverityBars({ condition }: { readonly condition: string | null }) {
   const place = useRef<HTMLDivElement>(null);
   const width = useWidth(place, 800);
+  const height = width < NARROW ? NARROW_HEIGHT : HEIGHT;
   // A bar is wider than a pixel.
   const live = useLive({ sql: barsSql(condition), mode: 'series', width: Math.max(100, width / 8) });
   const [frame, state, error] = [live.rows.value, live.state.value, live.error.value];
@@ -33,7 +37,7 @@ export function SeverityBars({ condition }: { readonly condition: string | null 
       <p class="hint total" role="status">
         {frame && state !== 'error' ? `${formatCount(total(frame))} records` : ''}
       </p>
-      <div style={{ height: `${HEIGHT}px` }}>
+      <div style={{ height: `${height}px` }}>
         {state === 'error' && error ? (
           <ErrorState problem={error} onRetry={live.retry} />
         ) : !frame && state === 'loading' ? (
@@ -46,7 +50,7 @@ export function SeverityBars({ condition }: { readonly condition: string | null 
             title="Records by severity"
             frame={shown}
             colors={LEVEL_COLORS}
-            height={HEIGHT}
+            height={height}
             stepMs={live.stepMs.value}
           />
         )}
