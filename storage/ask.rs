@@ -54,6 +54,10 @@ pub struct LakeStats {
     pub last_flush_duration: Option<Duration>,
     /// Why the last flush failed; rows stay hot and it is tried again.
     pub last_flush_error: Option<String>,
+    /// Since the start, failed ones included; and the time they took.
+    pub flushes: u64,
+    pub flush_failures: u64,
+    pub flush_time: Duration,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -149,6 +153,9 @@ impl Lake {
             last_flush: report.at,
             last_flush_duration: report.took,
             last_flush_error: report.error,
+            flushes: report.flushes,
+            flush_failures: report.failures,
+            flush_time: report.time,
         }
     }
 }

@@ -84,8 +84,7 @@ pub struct Lake {
 pub(crate) struct Shared {
     path: PathBuf,
     app: String,
-    flush_interval: Duration,
-    flush_size: u64,
+    pace: Mutex<Pace>,
     promoted: Vec<Promoted>,
     layouts: Vec<Arc<Layout>>,
     state: Mutex<State>,
@@ -98,6 +97,14 @@ pub(crate) struct Shared {
     wake: Condvar,
     #[cfg(test)]
     pub(crate) crash_after: Mutex<Option<Step>>,
+}
+
+/// When rows are flushed.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    interval: Duration,
+    /// Bytes of hot rows.
+    size: u64,
 }
 
 /// What only the one who flushes touches.
@@ -114,6 +121,10 @@ pub(crate) struct FlushReport {
     pub(crate) at: Option<SystemTime>,
     pub(crate) took: Option<Duration>,
     pub(crate) error: Option<String>,
+    /// Since the start.
+    pub(crate) flushes: u64,
+    pub(crate) failures: u64,
+    pub(crate) time: Duration,
 }
 
 #[derive(Default)]
@@ -199,6 +210,14 @@ impl Lake {
         self.shared.durable.subscribe()
     }
 
+    /// Changes when rows are flushed, from now on.
+    pub fn set_flush(&self, interval: Duration, size: u64) {
+        *lock(&self.shared.pace) = Pace { interval, size };
+        // Whoever flushes counts the new interval from its last flush.
+        drop(lock(&self.shared.signal));
+        self.shared.wake.notify_all();
+    }
+
     /// Writes hot rows to files and commits them; returns what is durable then. Blocks: call it off the async threads.
     pub fn flush(&self) -> anyhow::Result<Position> {
         self.shared.flush()
@@ -239,8 +258,7 @@ impl Shared {
         Ok(Shared {
             path: options.path,
             app,
-            flush_interval: options.flush_interval,
-            flush_size: options.flush_size,
+            pace: Mutex::new(Pace { interval: options.flush_interval, size: options.flush_size }),
             promoted,
             layouts,
             state: Mutex::new(state),
@@ -261,12 +279,13 @@ impl Shared {
         if self.app.is_empty() {
             return Err(AppendError::Failed("the lake was opened for reading".to_owned()));
         }
+        let flush_size = lock(&self.pace).size;
         {
             let state = lock(&self.state);
             if at <= state.appended {
                 return Ok(());
             }
-            let limit = REFUSE_AT * self.flush_size.max(1 << 20);
+            let limit = REFUSE_AT * flush_size.max(1 << 20);
             if state.hot_bytes > limit {
                 drop(state);
                 self.flush_soon();
@@ -295,7 +314,7 @@ impl Shared {
             state.tables[table as usize].push(rows).map_err(failed)?;
         }
         state.appended = at;
-        if state.hot_bytes >= self.flush_size {
+        if state.hot_bytes >= flush_size {
             drop(state);
             self.flush_soon();
         }
@@ -310,11 +329,12 @@ impl Shared {
     fn flush_until_closed(&self) {
         loop {
             let mut signal = lock(&self.signal);
-            let due = Instant::now() + self.flush_interval;
+            let since = Instant::now();
             while !signal.close && !signal.flush_now {
-                let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                let left = lock(&self.pace).interval.saturating_sub(since.elapsed());
+                if left.is_zero() {
                     break;
-                };
+                }
                 signal = self.wake.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
             }
             if signal.close {
@@ -338,6 +358,9 @@ impl Shared {
         let mut report = lock(&self.report);
         report.at = Some(SystemTime::now());
         report.took = Some(started.elapsed());
+        report.flushes += 1;
+        report.failures += u64::from(result.is_err());
+        report.time += started.elapsed();
         report.error = result.as_ref().err().map(|error| format!("{error:#}"));
         result
     }

@@ -199,6 +199,20 @@ fn appending_is_refused_while_flushing_fails() {
 }
 
 #[test]
+fn a_changed_pace_holds_from_now_on() {
+    let folder = tempdir().unwrap();
+    let lake = lake(&folder);
+    let mut durable = lake.durable();
+    append(&lake, cpu(1, DAY), 1);
+    lake.set_flush(Duration::from_millis(1), 64 << 20);
+    wait(durable.wait_for(|durable| *durable == 1)).unwrap();
+    lake.set_flush(Duration::from_secs(3600), 1);
+    append(&lake, cpu(1, DAY), 2);
+    wait(durable.wait_for(|durable| *durable == 2)).unwrap();
+    assert!(lake.stats().flushes >= 2 && lake.stats().flush_failures == 0);
+}
+
+#[test]
 fn a_long_table_log_is_read_from_its_checkpoint() {
     let folder = tempdir().unwrap();
     {

@@ -1,6 +1,9 @@
 //! DuckDB and delta-rs (Python) read the lake's folder and agree with our own SQL, row for row.
 //!
-//! Needs `$CATCHMENT_PEERS/venv` with `duckdb`, `deltalake` and `pyarrow`; skipped, saying so, without.
+//! Skipped, saying so, where `cargo xtask peers python` has not been.
+
+#[path = "../../tests/common/peers.rs"]
+mod common;
 
 use std::path::Path;
 use std::process::Command;
@@ -12,13 +15,7 @@ use super::{append, ask, lake};
 
 #[test]
 fn duckdb_and_deltalake_agree() {
-    let python = std::env::var_os("CATCHMENT_PEERS").map(|peers| Path::new(&peers).join("venv/bin/python"));
-    let Some(python) = python.filter(|python| python.exists()) else {
-        eprintln!(
-            "SKIPPED duckdb_and_deltalake_agree: set CATCHMENT_PEERS to a folder with venv/ (duckdb, deltalake, pyarrow)"
-        );
-        return;
-    };
+    let Some(python) = common::python() else { return };
     let folder = tempdir().unwrap();
     let lake = lake(&folder);
     for at in 1..=55 {
