@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
 use catchment_pipeline::component::tls::Reloading;
-use catchment_pipeline::component::{ExportError, Exporter};
+use catchment_pipeline::component::{Encoding, ExportError, Exporter};
 use catchment_pipeline::log::Position;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TE};
 use http::{HeaderMap, Request, StatusCode, Uri};
@@ -28,7 +28,7 @@ use tonic::{Code, Status};
 use tower::ServiceExt;
 
 use super::Plan;
-use crate::otlp_compress::{Compress, Compression};
+use crate::otlp_compress::Compress;
 use crate::otlp_status;
 
 const LARGEST_ANSWER: usize = 4 << 20;
@@ -71,8 +71,8 @@ impl OtlpGrpc {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
-        if let Some(name) = plan.compress.with.name() {
-            headers.insert("grpc-encoding", HeaderValue::from_static(name));
+        if let Some(encoding) = plan.compress.with {
+            headers.insert("grpc-encoding", HeaderValue::from_static(encoding.name()));
         }
         for (name, value) in &plan.headers {
             let mut value = HeaderValue::from_str(&value.0).with_context(|| format!("header {name}"))?;
@@ -81,8 +81,8 @@ impl OtlpGrpc {
         }
         // gRPC's "snappy" is the framed format.
         let mut compress = plan.compress;
-        if compress.with == Compression::Snappy {
-            compress.with = Compression::SnappyFramed;
+        if compress.with == Some(Encoding::Snappy) {
+            compress.with = Some(Encoding::SnappyFramed);
         }
         Ok(OtlpGrpc { channel, headers, compress })
     }
@@ -111,7 +111,7 @@ impl OtlpGrpc {
         let compress = self.compress;
         let broken = |error: std::io::Error| ExportError::Permanent { reason: format!("compressing: {error}") };
         let (flag, message) = match compress.with {
-            Compression::None => (0, message),
+            None => (0, message),
             _ if message.len() < COMPRESS_ASIDE => (1, compress.append(&message, Vec::new()).map_err(broken)?.into()),
             _ => {
                 let task = tokio::task::spawn_blocking(move || compress.append(&message, Vec::new()));

@@ -27,7 +27,7 @@ use catchment_pipeline::component::tls::ClientTls;
 use catchment_pipeline::component::{Context, Exporter, ExporterPlan, ExporterSettings, ExporterSpec, Stability};
 use catchment_pipeline::config::{Secret, Section};
 
-use crate::otlp_compress::{Compress, Compression};
+use crate::otlp_compress::{Compress, GRPC};
 
 pub const SPEC: ExporterSpec = ExporterSpec {
     kind: "otlp_grpc",
@@ -93,7 +93,7 @@ fn read(section: &mut Section) -> Plan {
         authority: section.get("authority"),
         // The scheme has the last word.
         tls: secure.unwrap_or(!tls.insecure).then_some(tls),
-        compress: Compress::read(section, Compression::GRPC),
+        compress: Compress::read(section, &GRPC),
         headers,
         ping_interval,
         ping_timeout,

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use catchment_pipeline::batch::Batch;
-use catchment_pipeline::component::{Admission, ExportError};
+use catchment_pipeline::component::{Admission, Encoding, ExportError};
 use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
 use tonic::{Code, Status};
@@ -191,7 +191,7 @@ fn plan() {
     };
     let (plan, mistakes) = read_one("endpoint: a:1");
     assert_eq!(mistakes, Vec::<String>::new());
-    assert_eq!((plan.compress.with, plan.settings.timeout), (Compression::Gzip, Duration::from_secs(5)));
+    assert_eq!((plan.compress.with, plan.settings.timeout), (Some(Encoding::Gzip), Duration::from_secs(5)));
     assert!(plan.tls.is_some(), "secure unless told otherwise");
     assert!(read_one("{ endpoint: a:1, tls: { insecure: true } }").0.tls.is_none());
     assert!(read_one("{ endpoint: 'http://a:1' }").0.tls.is_none());

@@ -1,6 +1,8 @@
 //! What a component is: a [`Spec`] that plans its YAML purely, a plan that opens things, and the traits
 //! the engine drives. The engine owns retry, queueing, order and shutdown; a component makes one attempt.
 
+mod encoding;
+mod occasionally;
 mod settings;
 pub mod tls;
 
@@ -15,6 +17,8 @@ use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use encoding::Encoding;
+pub use occasionally::Occasionally;
 pub use settings::{ExporterSettings, Grouping, OnFull, Retry};
 
 use crate::batch::{Batch, Signal};

@@ -4,98 +4,59 @@
 use std::io::{BufReader, Chain, Cursor, Read};
 
 use bytes::Bytes;
+use catchment_pipeline::component::Encoding;
 
 use super::answer::{Refusal, Why};
 use super::body::{Pieces, Reserved};
 
-/// The Collector's list. Names are those of HTTP's `Content-Encoding` and of `grpc-encoding`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Gzip,
-    Zstd,
-    Zlib,
-    Deflate,
-    Snappy,
-    SnappyFramed,
-    Lz4,
-}
-
 /// The largest zstd window a sender may ask for, as a power of two: 8 MiB, what RFC 8878 recommends to support.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-impl Encoding {
-    pub(super) const ALL: [Encoding; 7] = [
-        Encoding::Gzip,
-        Encoding::Zstd,
-        Encoding::Zlib,
-        Encoding::Deflate,
-        Encoding::Snappy,
-        Encoding::SnappyFramed,
-        Encoding::Lz4,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Encoding::Gzip => "gzip",
-            Encoding::Zstd => "zstd",
-            Encoding::Zlib => "zlib",
-            Encoding::Deflate => "deflate",
-            Encoding::Snappy => "snappy",
-            Encoding::SnappyFramed => "x-snappy-framed",
-            Encoding::Lz4 => "lz4",
-        }
+/// What a header asks for: `None` for no compression; among `allowed`, or a refusal.
+pub(super) fn asked(header: Option<&http::HeaderValue>, allowed: &[Encoding]) -> Result<Option<Encoding>, Refusal> {
+    let Some(header) = header else { return Ok(None) };
+    let name = header.to_str().unwrap_or("?").trim();
+    if name.is_empty() || name.eq_ignore_ascii_case("identity") {
+        return Ok(None);
     }
-
-    pub(super) fn named(name: &str) -> Option<Encoding> {
-        Encoding::ALL.into_iter().find(|encoding| encoding.name().eq_ignore_ascii_case(name))
+    match Encoding::named(name).filter(|encoding| allowed.contains(encoding)) {
+        Some(encoding) => Ok(Some(encoding)),
+        None => Err(Refusal::new(
+            Why::UnknownEncoding,
+            format!("encoding {name:?} is not accepted here; send {} or none", names(allowed)),
+        )),
     }
+}
 
-    /// What a header asks for: `None` for no compression; among `allowed`, or a refusal.
-    pub(super) fn asked(header: Option<&http::HeaderValue>, allowed: &[Encoding]) -> Result<Option<Encoding>, Refusal> {
-        let Some(header) = header else { return Ok(None) };
-        let name = header.to_str().unwrap_or("?").trim();
-        if name.is_empty() || name.eq_ignore_ascii_case("identity") {
-            return Ok(None);
+/// All of `body`, decompressed.
+pub(super) fn decompress(encoding: Encoding, body: Pieces, reserved: &mut Reserved) -> Result<Bytes, Refusal> {
+    let compressed = body.len();
+    let wrong = |error: std::io::Error| {
+        Refusal::new(Why::Malformed, format!("the body is not valid {}: {error}", encoding.name()))
+    };
+    let (magic, body) = peek(body).map_err(wrong)?;
+    match encoding {
+        Encoding::Gzip => {
+            drain(flate2::bufread::MultiGzDecoder::new(BufReader::new(body)), compressed, reserved, wrong)
         }
-        match Encoding::named(name).filter(|encoding| allowed.contains(encoding)) {
-            Some(encoding) => Ok(Some(encoding)),
-            None => Err(Refusal::new(
-                Why::UnknownEncoding,
-                format!("encoding {name:?} is not accepted here; send {} or none", names(allowed)),
-            )),
+        Encoding::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::new(body).map_err(wrong)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrong)?;
+            drain(decoder, compressed, reserved, wrong)
         }
-    }
-
-    /// All of `body`, decompressed.
-    pub(super) fn decompress(self, body: Pieces, reserved: &mut Reserved) -> Result<Bytes, Refusal> {
-        let compressed = body.len();
-        let wrong = |error: std::io::Error| {
-            Refusal::new(Why::Malformed, format!("the body is not valid {}: {error}", self.name()))
-        };
-        let (magic, body) = peek(body).map_err(wrong)?;
-        match self {
-            Encoding::Gzip => {
-                drain(flate2::bufread::MultiGzDecoder::new(BufReader::new(body)), compressed, reserved, wrong)
-            }
-            Encoding::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::new(body).map_err(wrong)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrong)?;
-                drain(decoder, compressed, reserved, wrong)
-            }
-            // HTTP's "deflate" is zlib's format; some senders mean raw deflate.
-            Encoding::Zlib | Encoding::Deflate if is_zlib(magic) => {
-                drain(flate2::bufread::ZlibDecoder::new(BufReader::new(body)), compressed, reserved, wrong)
-            }
-            Encoding::Zlib | Encoding::Deflate => {
-                drain(flate2::bufread::DeflateDecoder::new(BufReader::new(body)), compressed, reserved, wrong)
-            }
-            // Two formats go by one name: older Collectors send frames, newer ones a block.
-            Encoding::Snappy | Encoding::SnappyFramed if magic.starts_with(b"\xff\x06\0\0sNaP") => {
-                drain(snap::read::FrameDecoder::new(body), compressed, reserved, wrong)
-            }
-            Encoding::Snappy | Encoding::SnappyFramed => snappy_block(body, compressed, reserved, wrong),
-            Encoding::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(body), compressed, reserved, wrong),
+        // HTTP's "deflate" is zlib's format; some senders mean raw deflate.
+        Encoding::Zlib | Encoding::Deflate if is_zlib(magic) => {
+            drain(flate2::bufread::ZlibDecoder::new(BufReader::new(body)), compressed, reserved, wrong)
         }
+        Encoding::Zlib | Encoding::Deflate => {
+            drain(flate2::bufread::DeflateDecoder::new(BufReader::new(body)), compressed, reserved, wrong)
+        }
+        // Two formats go by one name: older Collectors send frames, newer ones a block.
+        Encoding::Snappy | Encoding::SnappyFramed if magic.starts_with(b"\xff\x06\0\0sNaP") => {
+            drain(snap::read::FrameDecoder::new(body), compressed, reserved, wrong)
+        }
+        Encoding::Snappy | Encoding::SnappyFramed => snappy_block(body, compressed, reserved, wrong),
+        Encoding::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(body), compressed, reserved, wrong),
     }
 }
 
@@ -125,10 +86,13 @@ fn drain(
     wrong: impl Fn(std::io::Error) -> Refusal,
 ) -> Result<Bytes, Refusal> {
     let max = reserved.limits().max_bytes;
+    let most = reserved.limits().in_flight();
     let mut out = Vec::new();
     // Telemetry shrinks five- to tenfold; doubling follows where it is more.
     let mut room = compressed.saturating_mul(6).clamp(4096, max.max(4096));
     loop {
+        // What is only a guess must not be what does not fit.
+        room = room.min(most.saturating_sub(compressed + out.len())).max(1);
         reserved.grow_to(compressed + out.len() + room)?;
         out.reserve_exact(room);
         let read = decoder.by_ref().take(room as u64).read_to_end(&mut out).map_err(&wrong)?;

@@ -24,6 +24,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
+use self::verify::{Check, Verifier};
 use crate::config::{Secret, Section};
 
 /// Where a PEM comes from.
@@ -144,7 +145,7 @@ impl ClientTls {
 
     fn verifier(&self, material: &Material) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
         if self.insecure_skip_verify {
-            return Ok(Arc::new(verify::Anything(provider())));
+            return Ok(Arc::new(Verifier { provider: provider(), check: Check::Nothing }));
         }
         let mut store = match &material.ca {
             Some(pem) => roots(pem, "ca_file")?,
@@ -159,7 +160,7 @@ impl ClientTls {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build()?;
         let Some(name) = &self.server_name_override else { return Ok(verifier) };
         let name = ServerName::try_from(name.clone()).with_context(|| format!("server_name_override {name:?}"))?;
-        Ok(Arc::new(verify::Named { name, verifier }))
+        Ok(Arc::new(Verifier { provider: provider(), check: Check::Named(name, verifier) }))
     }
 }
 
