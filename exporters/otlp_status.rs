@@ -1,9 +1,10 @@
 //! What an OTLP destination's answer means for the batch: the one place where codes become [`ExportError`]s,
 //! after OTLP's tables of retryable codes.
 
-use std::time::{Duration, SystemTime};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime};
 
-use catchment_pipeline::component::ExportError;
+use catchment_pipeline::component::{ExportError, Occasionally};
 use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER};
 use prost::Message;
@@ -33,9 +34,9 @@ pub(crate) fn from_grpc(status: &Status) -> ExportError {
 
 /// `body`: the start of what came with it.
 pub(crate) fn from_http(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> ExportError {
-    let said = match headers.get(http::header::CONTENT_TYPE).map(|value| value.as_bytes()) {
-        Some(b"application/x-protobuf") => RpcStatus::decode(body).map(|status| status.message).unwrap_or_default(),
-        Some(b"application/json") => serde_json::from_slice::<serde_json::Value>(body)
+    let said = match media_type(headers).as_deref() {
+        Some("application/x-protobuf") => RpcStatus::decode(body).map(|status| status.message).unwrap_or_default(),
+        Some("application/json") => serde_json::from_slice::<serde_json::Value>(body)
             .ok()
             .and_then(|json| json.get("message")?.as_str().map(str::to_owned))
             .unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
@@ -48,6 +49,21 @@ pub(crate) fn from_http(status: StatusCode, headers: &HeaderMap, body: &[u8], no
             ExportError::Transient { retry_after, reason }
         }
         _ => ExportError::Permanent { reason },
+    }
+}
+
+/// Without its parameters, in lower case.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(http::header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Of a destination that took the batch, wholly or in part.
+pub(crate) fn from_success(headers: &HeaderMap, body: &[u8]) -> Result<(), ExportError> {
+    match media_type(headers).as_deref() {
+        Some("application/json") => from_json_response(body),
+        Some("application/x-protobuf") => from_response(body),
+        _ => Ok(()),
     }
 }
 
@@ -64,7 +80,7 @@ pub(crate) fn from_response(response: &[u8]) -> Result<(), ExportError> {
     }
 }
 
-pub(crate) fn from_json_response(response: &[u8]) -> Result<(), ExportError> {
+fn from_json_response(response: &[u8]) -> Result<(), ExportError> {
     let json = serde_json::from_slice::<serde_json::Value>(response).unwrap_or_default();
     let Some(partial) = json.get("partialSuccess").and_then(|partial| partial.as_object()) else { return Ok(()) };
     let count = partial.iter().find(|(key, _)| key.starts_with("rejected")).map(|(_, value)| value);
@@ -77,11 +93,19 @@ fn rejected(count: i64, message: &str) -> Result<(), ExportError> {
     match u64::try_from(count) {
         Ok(0) | Err(_) => {
             if !message.is_empty() {
-                tracing::warn!("the destination took everything, and warns: {}", shortened(message));
+                warned(message);
             }
             Ok(())
         }
         Ok(rejected) => Err(ExportError::Partial { rejected, reason: shortened(message) }),
+    }
+}
+
+/// It may come with every batch.
+fn warned(message: &str) {
+    static SAID: LazyLock<Occasionally> = LazyLock::new(|| Occasionally::new(Duration::from_secs(60)));
+    if let Some(batches) = SAID.due(Instant::now()) {
+        tracing::warn!(batches, "a destination took everything, and warns: {}", shortened(message));
     }
 }
 
@@ -221,5 +245,11 @@ mod tests {
         let json = br#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"late"}}"#;
         assert_eq!(kind(from_json_response(json).unwrap_err()), "partial 3");
         assert!(from_json_response(br#"{"partialSuccess":{}}"#).is_ok());
+        for (content_type, body) in
+            [("Application/JSON; charset=utf-8", &json[..]), ("application/x-protobuf;messageType=x", &response[..])]
+        {
+            let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, content_type.parse().unwrap())]);
+            assert_eq!(kind(from_success(&headers, body).unwrap_err()), "partial 3", "{content_type}");
+        }
     }
 }

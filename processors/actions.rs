@@ -1,6 +1,8 @@
 //! The actions of `attributes` and `resource`, with the Collector's keys: insert, update, upsert, delete, hash,
 //! extract, convert. They work on one attribute set at a time, and run once per distinct set.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use catchment_pipeline::batch::attributes::{Attributes, Value};
 use catchment_pipeline::config::Section;
 use regex::Regex;
@@ -261,7 +263,10 @@ fn convert(value: &Value, kind: Kind) -> Option<Value> {
         }
         (Kind::String, Value::Int(int)) => Value::String(int.to_string()),
         (Kind::String, Value::Bool(bool)) => Value::String(bool.to_string()),
-        (Kind::String, Value::Double(double)) => Value::String(double.to_string()),
+        (Kind::String, Value::Double(double)) => Value::String(double_text(*double)),
+        (Kind::String, Value::Empty) => Value::String(String::new()),
+        (Kind::String, Value::Bytes(bytes)) => Value::String(BASE64.encode(bytes)),
+        (Kind::String, Value::List(_) | Value::Map(_)) => Value::String(value.to_text().into_owned()),
         (Kind::Int, Value::String(text)) => Value::Int(text.parse().ok()?),
         // The fraction is cut off, as the Collector does.
         (Kind::Int, Value::Double(double)) => Value::Int(*double as i64),
@@ -271,6 +276,16 @@ fn convert(value: &Value, kind: Kind) -> Option<Value> {
         (Kind::Double, Value::Bool(bool)) => Value::Double(f64::from(u8::from(*bool))),
         (_, Value::Empty | Value::Bytes(_) | Value::List(_) | Value::Map(_)) => return None,
     })
+}
+
+/// As JSON and the Collector write it: an exponent for what is very small or very large.
+fn double_text(double: f64) -> String {
+    let size = double.abs();
+    if size == 0.0 || !double.is_finite() || (1e-6..1e21).contains(&size) {
+        return double.to_string();
+    }
+    let text = format!("{double:e}");
+    if size >= 1e21 { text.replace('e', "e+") } else { text }
 }
 
 #[cfg(test)]
@@ -344,6 +359,18 @@ mod tests {
         check("[{key: a, converted_type: double, action: convert}]", r#"{"a":"2.5"}"#, r#"{"a":2.5}"#);
         check("[{key: a, converted_type: string, action: convert}]", r#"{"a":7}"#, r#"{"a":"7"}"#);
         check("[{key: a, converted_type: string, action: convert}]", r#"{"a":true}"#, r#"{"a":"true"}"#);
+        // Go's strconv, as pdata's AsString uses it.
+        for (value, text) in [
+            ("2.0", "2"),
+            ("0.000001", "0.000001"),
+            ("1e-7", "1e-7"),
+            ("1e21", "1e+21"),
+            ("[1,\"x\"]", "[1,\\\"x\\\"]"),
+            ("{\"$bytes\":\"AQID\"}", "AQID"),
+        ] {
+            let actions = "[{key: a, converted_type: string, action: convert}]";
+            check(actions, &format!("{{\"a\":{value}}}"), &format!("{{\"a\":\"{text}\"}}"));
+        }
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn plan(section: &mut Section) -> Box<dyn ExporterPlan> {
     let verbosity = section.choice("verbosity", &choices).unwrap_or(Verbosity::Basic);
     let sampling = (section.or("sampling_initial", 2), section.or("sampling_thereafter", 1));
     let to_log = section.or("use_internal_logger", true);
+    section.accepted("output_paths", "without the logger it is standard output");
     Box::new(Plan { settings: ExporterSettings::read(section, Duration::from_secs(5)), verbosity, sampling, to_log })
 }
 

@@ -40,9 +40,9 @@ fn normal_is_a_line_an_item() {
     check(
         Signal::Logs,
         &format!(
-            r#"{{"resourceLogs":[{{{resource},"scopeLogs":[{{"logRecords":[{{"severityText":"Info","body":{{"arrayValue":{{"values":[{{"boolValue":true}},{{"stringValue":"x"}}]}}}}}}]}}]}}]}}"#
+            r#"{{"resourceLogs":[{{{resource},"scopeLogs":[{{"logRecords":[{{"severityText":"Info","body":{{"arrayValue":{{"values":[{{"boolValue":true}},{{"stringValue":"x\n\u001b[2J"}}]}}}}}}]}}]}}]}}"#
         ),
-        "resource host.name=h\n  Info [true, x]\n",
+        "resource host.name=h\n  Info [true, x\\n\\u{1b}[2J]\n",
     );
     check(
         Signal::Traces,

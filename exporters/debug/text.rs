@@ -48,10 +48,10 @@ fn metrics(request: &ExportMetricsServiceRequest, out: &mut String) -> fmt::Resu
 }
 
 fn points(metric: &Metric, out: &mut String) -> fmt::Result {
-    let name = &metric.name;
+    let name = Plain(&metric.name);
     match &metric.data {
-        Some(Data::Gauge(gauge)) => gauge.data_points.iter().try_for_each(|point| number(name, point, out)),
-        Some(Data::Sum(sum)) => sum.data_points.iter().try_for_each(|point| number(name, point, out)),
+        Some(Data::Gauge(gauge)) => gauge.data_points.iter().try_for_each(|point| number(&name, point, out)),
+        Some(Data::Sum(sum)) => sum.data_points.iter().try_for_each(|point| number(&name, point, out)),
         Some(Data::Histogram(histogram)) => histogram.data_points.iter().try_for_each(|point| {
             write!(out, "  {name}{} count={} sum={:?}", Pairs(&point.attributes), point.count, point.sum)?;
             let bounds = point.explicit_bounds.iter().map(|bound| format!("le{bound}"));
@@ -73,7 +73,7 @@ fn points(metric: &Metric, out: &mut String) -> fmt::Result {
     }
 }
 
-fn number(name: &str, point: &NumberDataPoint, out: &mut String) -> fmt::Result {
+fn number(name: &Plain, point: &NumberDataPoint, out: &mut String) -> fmt::Result {
     let attributes = Pairs(&point.attributes);
     match point.value {
         Some(number_data_point::Value::AsInt(value)) => writeln!(out, "  {name}{attributes} {value}"),
@@ -88,7 +88,7 @@ fn logs(request: &ExportLogsServiceRequest, out: &mut String) -> fmt::Result {
         writeln!(out, "resource{}", Pairs(attributes))?;
         for record in resource.scope_logs.iter().flat_map(|scope| &scope.log_records) {
             let body = Any(record.body.as_ref());
-            writeln!(out, "  {} {body}{}", record.severity_text, Pairs(&record.attributes))?;
+            writeln!(out, "  {} {body}{}", Plain(&record.severity_text), Pairs(&record.attributes))?;
         }
     }
     Ok(())
@@ -101,7 +101,7 @@ fn traces(request: &ExportTraceServiceRequest, out: &mut String) -> fmt::Result 
         for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
             let (trace, id) = (Hex(&span.trace_id), Hex(&span.span_id));
             let took = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano) as f64 / 1e6;
-            writeln!(out, "  {} {trace} {id} {took}ms{}", span.name, Pairs(&span.attributes))?;
+            writeln!(out, "  {} {trace} {id} {took}ms{}", Plain(&span.name), Pairs(&span.attributes))?;
         }
     }
     Ok(())
@@ -111,7 +111,19 @@ struct Pairs<'a>(&'a [KeyValue]);
 
 impl Display for Pairs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|pair| write!(f, " {}={}", pair.key, Any(pair.value.as_ref())))
+        self.0.iter().try_for_each(|pair| write!(f, " {}={}", Plain(&pair.key), Any(pair.value.as_ref())))
+    }
+}
+
+/// A sender's text, unable to end the line or to move the terminal's cursor.
+struct Plain<'a>(&'a str);
+
+impl Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => f.write_char(c),
+        })
     }
 }
 
@@ -121,7 +133,7 @@ impl Display for Any<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.and_then(|any| any.value.as_ref()) {
             None => Ok(()),
-            Some(Value::StringValue(text)) => f.write_str(text),
+            Some(Value::StringValue(text)) => Plain(text).fmt(f),
             Some(Value::BoolValue(value)) => write!(f, "{value}"),
             Some(Value::IntValue(value)) => write!(f, "{value}"),
             Some(Value::DoubleValue(value)) => write!(f, "{value:?}"),

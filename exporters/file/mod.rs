@@ -73,6 +73,13 @@ fn read(section: &mut Section) -> Plan {
         section.mistake("flush_interval", "must be more than zero", "leave it out for 1s");
         flush_interval = Duration::from_secs(1);
     }
+    section.accepted("create_directory", "missing folders are made");
+    section.accepted("directory_permissions", "folders are made as the umask has it");
+    if let Some(mut group_by) = section.section("group_by")
+        && group_by.or("enabled", false)
+    {
+        group_by.mistake("enabled", "everything goes to one file", "write false, or one exporter a file");
+    }
     Plan {
         settings: ExporterSettings::read(section, Duration::from_secs(5)),
         path: section.required::<String>("path").unwrap_or_default().into(),

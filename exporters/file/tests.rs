@@ -150,6 +150,7 @@ fn plan() {
         ("{ path: a, compression: gzip }", "gzip"),
         ("{ path: a, flush_interval: 0s }", "more than zero"),
         ("{ path: a, rotation: { max_megabyte: 1 } }", "max_megabyte"),
+        ("{ path: a, group_by: { enabled: true } }", "everything goes to one file"),
     ] {
         let (_, mistakes) = read_one(yaml);
         assert!(mistakes.len() == 1 && mistakes[0].contains(expect), "{yaml}: {mistakes:?}");

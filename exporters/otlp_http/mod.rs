@@ -26,7 +26,7 @@ use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
 use catchment_pipeline::component::tls::{ClientTls, Reloading};
 use catchment_pipeline::component::{
-    Context, ExportError, Exporter, ExporterPlan, ExporterSettings, ExporterSpec, Stability,
+    Context, Encoding, ExportError, Exporter, ExporterPlan, ExporterSettings, ExporterSpec, Stability,
 };
 use catchment_pipeline::config::{Secret, Section};
 use catchment_pipeline::log::Position;
@@ -35,7 +35,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Client, Proxy, Url};
 use rustls::ClientConfig;
 
-use crate::otlp_compress::{Compress, Compression};
+use crate::otlp_compress::Compress;
 use crate::otlp_status;
 
 pub const SPEC: ExporterSpec = ExporterSpec {
@@ -138,6 +138,11 @@ fn read(section: &mut Section) -> Plan {
     section.accepted("http2_read_idle_timeout", "timeout ends an attempt on a dead connection");
     section.accepted("http2_ping_timeout", "timeout ends an attempt on a dead connection");
     section.accepted("force_attempt_http2", "HTTP/2 is used where the server offers it");
+    if let Some(mut cookies) = section.section("cookies")
+        && cookies.or("enabled", false)
+    {
+        cookies.mistake("enabled", "cookies are not kept", "write false, or leave it out");
+    }
     let idle = (section.get::<usize>("max_idle_conns"), section.get::<usize>("max_idle_conns_per_host"));
     let reuse = !section.or("disable_keep_alives", false);
     Plan {
@@ -145,7 +150,7 @@ fn read(section: &mut Section) -> Plan {
         urls: Urls::read(section),
         json,
         tls: ClientTls::read(section),
-        compress: Compress::read(section, Compression::HTTP),
+        compress: Compress::read(section, &Encoding::ALL),
         headers,
         proxy,
         idle_timeout: section.or("idle_conn_timeout", Duration::from_secs(90)),
@@ -177,8 +182,8 @@ impl OtlpHttp {
         let mut headers = HeaderMap::new();
         let content_type = if plan.json { "application/json" } else { "application/x-protobuf" };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Some(name) = plan.compress.with.name() {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+        if let Some(encoding) = plan.compress.with {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
         }
         for (name, value) in &plan.headers {
             let mut value = HeaderValue::from_str(&value.0).with_context(|| format!("header {name}"))?;
@@ -208,7 +213,7 @@ impl OtlpHttp {
     /// The request's body. Encoding and compressing a batch take milliseconds: away from the threads that carry I/O.
     async fn body(&self, batch: &Batch) -> Result<Bytes, ExportError> {
         let (compress, json) = (self.plan.compress, self.plan.json);
-        if !json && compress.with == Compression::None {
+        if !json && compress.with.is_none() {
             return Ok(batch.otlp().clone());
         }
         let batch = batch.clone();
@@ -216,7 +221,7 @@ impl OtlpHttp {
             let mut text = Vec::new();
             if json {
                 json::print(batch.signal(), batch.otlp(), &mut text).map_err(|error| error.to_string())?;
-                if compress.with == Compression::None {
+                if compress.with.is_none() {
                     return Ok(text);
                 }
             }
@@ -257,11 +262,7 @@ impl Exporter for OtlpHttp {
         }
         // Without the whole answer it is not known whether everything was taken.
         let body = body.map_err(transport)?;
-        match headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) {
-            Some(b"application/json") => otlp_status::from_json_response(&body),
-            Some(b"application/x-protobuf") => otlp_status::from_response(&body),
-            _ => Ok(()),
-        }
+        otlp_status::from_success(&headers, &body)
     }
 }
 

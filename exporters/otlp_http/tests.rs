@@ -160,11 +160,11 @@ fn plan() {
     assert_eq!(mistakes, Vec::<String>::new());
     assert_eq!(
         (plan.compress.with, plan.json, plan.settings.timeout),
-        (Compression::Gzip, false, Duration::from_secs(30))
+        (Some(Encoding::Gzip), false, Duration::from_secs(30))
     );
     let full = "{ metrics_endpoint: 'https://a', compression: gzip, compression_params: { level: 9 }, encoding: json, \
                 max_idle_conns: 1, max_idle_conns_per_host: 2, max_conns_per_host: 3, idle_conn_timeout: 1s, disable_keep_alives: \
-                false, http2_read_idle_timeout: 1s, http2_ping_timeout: 1s, force_attempt_http2: true, proxy_url: 'http://p:1', \
+                false, http2_read_idle_timeout: 1s, http2_ping_timeout: 1s, force_attempt_http2: true, cookies: { enabled: false }, proxy_url: 'http://p:1', \
                 read_buffer_size: 1, write_buffer_size: 1, timeout: 1s, tls: { insecure_skip_verify: true }, \
                 retry_on_failure: { enabled: false }, sending_queue: { enabled: true }, headers: { a: b } }";
     let (plan, mistakes) = read_one(full);
@@ -176,6 +176,7 @@ fn plan() {
         ("{ endpoint: 'http://a', encoding: xml }", "xml"),
         ("{ endpoint: 'http://a', compression_params: { level: 10 } }", "10 is not a level"),
         ("{ endpoint: 'http://a', compresion: gzip }", "compresion"),
+        ("{ endpoint: 'http://a', cookies: { enabled: true } }", "cookies are not kept"),
     ] {
         let (_, mistakes) = read_one(yaml);
         assert!(!mistakes.is_empty() && mistakes[0].contains(expect), "{yaml}: {mistakes:?}");

@@ -42,6 +42,8 @@ pub fn plan(section: &mut Section) -> Plan {
         scrapers: Vec::new(),
         intervals: Vec::new(),
     };
+    section.accepted("timeout", "a scrape reads the kernel's files, and waits for nobody");
+    section.accepted("metadata_collection_interval", "it is about entity events, which are not made here");
     if plan.root.as_os_str().is_empty() {
         plan.root = "/".into();
     }

@@ -8,13 +8,15 @@
 //! Values are cumulative, so a collection that finds no room is dropped: the next one says it again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::{Context, Outlet, Receiver, ReceiverPlan, ReceiverSpec, Refused, Stability};
+use catchment_pipeline::component::{
+    Context, Occasionally, Outlet, Receiver, ReceiverPlan, ReceiverSpec, Refused, Stability,
+};
 use catchment_pipeline::config::Section;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -78,15 +80,24 @@ impl Receiver for InternalTelemetry {
     async fn run(self: Box<Self>, outlet: Outlet, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let failing = Occasionally::new(Duration::from_secs(300));
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 _ = ticks.tick() => {}
             }
-            let batch = Batch::from_otlp(Signal::Metrics, self.own.collect()?).context("own metrics are malformed")?;
-            if batch.is_empty() {
-                continue;
-            }
+            let collected = self.own.collect().and_then(|otlp| Ok(Batch::from_otlp(Signal::Metrics, otlp)?));
+            let batch = match collected {
+                Ok(batch) if batch.is_empty() => continue,
+                Ok(batch) => batch,
+                // Everybody else's telemetry goes on.
+                Err(error) => {
+                    if let Some(times) = failing.due(Instant::now()) {
+                        tracing::warn!(times, "own metrics cannot be collected: {error:#}");
+                    }
+                    continue;
+                }
+            };
             match outlet.send(batch).await {
                 Ok(_) => {}
                 Err(refused @ Refused::Busy { .. }) => tracing::debug!(%refused, "own metrics found no room this time"),

@@ -45,9 +45,14 @@ impl Accept for Busy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sends_every_interval_also_after_a_refusal_and_stops() {
+async fn sends_every_interval_also_after_a_failure_and_a_refusal_and_stops() {
     let mut offers = Offers::default();
-    offers.put(Arc::new(OwnMetrics::new(|| Ok(one_point()))));
+    // The first collection fails, the second is refused.
+    let collections = AtomicUsize::new(0);
+    offers.put(Arc::new(OwnMetrics::new(move || match collections.fetch_add(1, Ordering::SeqCst) {
+        0 => anyhow::bail!("not now"),
+        _ => Ok(one_point()),
+    })));
     let mut section = Section::parse("collection_interval: 10s");
     let receiver = plan(&mut section).build(context(offers)).await.unwrap();
     let (sender, mut batches) = mpsc::unbounded_channel();
@@ -55,7 +60,7 @@ async fn sends_every_interval_also_after_a_refusal_and_stops() {
     let outlet = Outlet::new(Arc::new(Busy(AtomicUsize::new(0), sender)));
     let started = tokio::time::Instant::now();
     let running = tokio::spawn(receiver.run(outlet, shutdown.clone()));
-    for n in 1..=2 {
+    for n in 2..=3 {
         let batch = timeout(Duration::from_secs(60), batches.recv()).await.unwrap().unwrap();
         assert_eq!((batch.signal(), batch.items()), (Signal::Metrics, 1));
         assert_eq!(started.elapsed().as_secs(), 10 * n);

@@ -51,6 +51,8 @@ pub(super) enum Why {
     Malformed,
     TooLarge,
     UnknownEncoding,
+    /// The sender went away in the middle: nobody hears the answer.
+    BrokenOff,
     /// The sender took too long.
     Slow,
     /// Requests in flight hold all the memory they may.
@@ -87,6 +89,7 @@ impl Refusal {
             Why::Malformed | Why::Rejected => Code::InvalidArgument,
             Why::TooLarge | Why::Exhausted(_) => Code::ResourceExhausted,
             Why::UnknownEncoding => Code::Unimplemented,
+            Why::BrokenOff => Code::Cancelled,
             Why::Slow => Code::DeadlineExceeded,
             Why::Busy(_) => Code::Unavailable,
         }
@@ -95,7 +98,7 @@ impl Refusal {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self.why {
             Why::Exhausted(wait) | Why::Busy(wait) => Some(wait),
-            Why::Malformed | Why::TooLarge | Why::UnknownEncoding | Why::Slow | Why::Rejected => None,
+            Why::Malformed | Why::TooLarge | Why::UnknownEncoding | Why::BrokenOff | Why::Slow | Why::Rejected => None,
         }
     }
 

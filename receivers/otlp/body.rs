@@ -27,6 +27,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// Bytes of all requests in flight together.
+    pub(super) fn in_flight(&self) -> usize {
+        usize::try_from(self.admission.limit_bytes()).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn too_large(&self) -> Refusal {
         let message =
             format!("the request is larger than {} bytes, the limit here; send smaller batches", self.max_bytes);
@@ -69,6 +74,15 @@ impl Reserved {
     pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), Refusal> {
         if bytes <= self.bytes {
             return Ok(());
+        }
+        let most = self.limits.in_flight();
+        if bytes > most {
+            // Coming again would not help: it does not fit even when nothing else is there.
+            let message = format!(
+                "the request takes {bytes} bytes on its way, and {most} may be in flight in all \
+                 (service::admission::request_limit_mib); send smaller batches"
+            );
+            return Err(Refusal::new(Why::TooLarge, message));
         }
         let more = (bytes - self.bytes).next_multiple_of(GRAIN);
         let permit = self.limits.admission.admit(more).map_err(Refusal::admission)?;
@@ -113,7 +127,7 @@ impl Pieces {
                 }
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => {
-                    return Err(Refusal::new(Why::Malformed, format!("the request broke off: {error}")));
+                    return Err(Refusal::new(Why::BrokenOff, format!("the request broke off: {error}")));
                 }
                 Err(_) => return Err(Refusal::new(Why::Slow, format!("nothing arrived for {STALL:?}"))),
             };

@@ -1,9 +1,9 @@
 //! CORS: browsers may send from the origins that are named, and from no other.
 
 use ::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use ::http::{Method, Response, StatusCode};
 use catchment_pipeline::config::Section;
@@ -14,6 +14,7 @@ use super::answer::Answer;
 pub(super) struct Cors {
     /// `*` stands for any run of characters.
     origins: Vec<String>,
+    /// `None`: any that is asked for.
     allowed_headers: Option<HeaderValue>,
     exposed_headers: Option<HeaderValue>,
     /// Seconds.
@@ -31,7 +32,8 @@ impl Cors {
         if allowed.is_empty() {
             allowed = default;
         }
-        let allowed_headers = joined(&cors, "allowed_headers", &allowed);
+        let any = allowed.iter().any(|name| name == "*");
+        let allowed_headers = joined(&cors, "allowed_headers", &allowed).filter(|_| !any);
         let exposed = cors.get::<Vec<String>>("exposed_headers").unwrap_or_default();
         let exposed_headers = joined(&cors, "exposed_headers", &exposed);
         let max_age = cors.or("max_age", 0);
@@ -48,7 +50,8 @@ impl Cors {
         let headers_out = response.headers_mut();
         if self.mark(headers.get(ORIGIN), headers_out) {
             headers_out.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-            put(headers_out, ACCESS_CONTROL_ALLOW_HEADERS, self.allowed_headers.as_ref());
+            let asked = headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+            put(headers_out, ACCESS_CONTROL_ALLOW_HEADERS, self.allowed_headers.as_ref().or(asked));
             if self.max_age > 0 {
                 headers_out.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.into());
             }
@@ -58,11 +61,13 @@ impl Cors {
 
     /// Tells the browser that `origin` may read the answer, if it may.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) -> bool {
-        headers.append(VARY, HeaderValue::from_static("Origin"));
+        headers.append(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers"));
         let Some(origin) = origin else { return false };
         let allowed = origin.to_str().is_ok_and(|text| self.origins.iter().any(|pattern| matches(pattern, text)));
         if allowed {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            // As the Collector: SDKs in browsers send with `navigator.sendBeacon`, which always has credentials.
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             put(headers, ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed_headers.as_ref());
         }
         allowed

@@ -5,14 +5,14 @@ use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::Outlet;
+use catchment_pipeline::component::{Encoding, Outlet};
 use http_body::Body;
 use prost::Message;
 use tonic::{Code, Status};
 
 use super::answer::{Answer, Refusal, Why};
 use super::body::{ASIDE, Limits, Pieces, Reserved, aside};
-use super::decompress::{Encoding, names};
+use super::decompress::{asked, decompress, names};
 
 const ENCODINGS: [Encoding; 4] = [Encoding::Gzip, Encoding::Zstd, Encoding::Deflate, Encoding::Snappy];
 /// Flag and length before a message.
@@ -63,7 +63,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let encoding = Encoding::asked(request.headers().get("grpc-encoding"), &ENCODINGS)?;
+    let encoding = asked(request.headers().get("grpc-encoding"), &ENCODINGS)?;
     // The prefix is not part of what the limit is about.
     let framed = Limits { max_bytes: limits.max_bytes + PREFIX, ..limits.clone() };
     let mut reserved = Reserved::new(&framed);
@@ -87,7 +87,7 @@ fn unframe(mut message: Pieces, encoding: Option<Encoding>, reserved: &mut Reser
     }
     match (compressed, encoding) {
         (0, _) => Ok(message.into_bytes()),
-        (1, Some(encoding)) => encoding.decompress(message, reserved),
+        (1, Some(encoding)) => decompress(encoding, message, reserved),
         (1, None) => Err(malformed("the message is compressed, but grpc-encoding does not say how")),
         _ => Err(malformed("the message's compression flag is neither 0 nor 1")),
     }

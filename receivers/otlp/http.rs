@@ -4,7 +4,7 @@ use ::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, Hea
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::Outlet;
+use catchment_pipeline::component::{Encoding, Outlet};
 use catchment_pipeline::otlp::json;
 use http_body::Body;
 use prost::Message;
@@ -13,13 +13,15 @@ use serde_json::json;
 use super::answer::{Answer, Refusal, Why};
 use super::body::{ASIDE, Limits, Pieces, Reserved, aside};
 use super::cors::Cors;
-use super::decompress::{Encoding, names};
+use super::decompress::{asked, decompress, names};
 
 pub(super) struct Settings {
     pub(super) limits: Limits,
     pub(super) paths: [(String, Signal); 3],
     pub(super) encodings: Vec<Encoding>,
     pub(super) cors: Option<Cors>,
+    /// Of every answer.
+    pub(super) headers: HeaderMap,
 }
 
 /// How a request is written, and its answer.
@@ -55,13 +57,22 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let Some(cors) = &settings.cors else { return route(request, settings, outlet).await };
-    if let Some(preflight) = cors.preflight(request.method(), request.headers()) {
-        return preflight;
+    let mut response = match &settings.cors {
+        None => route(request, settings, outlet).await,
+        Some(cors) => match cors.preflight(request.method(), request.headers()) {
+            Some(preflight) => preflight,
+            None => {
+                let origin = request.headers().get(::http::header::ORIGIN).cloned();
+                let mut response = route(request, settings, outlet).await;
+                cors.mark(origin.as_ref(), response.headers_mut());
+                response
+            }
+        },
+    };
+    for (name, value) in &settings.headers {
+        // What an answer says of itself is not said otherwise.
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
-    let origin = request.headers().get(::http::header::ORIGIN).cloned();
-    let mut response = route(request, settings, outlet).await;
-    cors.mark(origin.as_ref(), response.headers_mut());
     response
 }
 
@@ -103,20 +114,22 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let encoding = Encoding::asked(request.headers().get(CONTENT_ENCODING), &settings.encodings)?;
+    let encoding = asked(request.headers().get(CONTENT_ENCODING), &settings.encodings)?;
     let mut reserved = Reserved::new(&settings.limits);
     let expected = request.body().size_hint().exact();
     let body = Pieces::read(request.into_body(), expected, &mut reserved).await?;
     let large = encoding.is_some() || format == Format::Json;
     let (batch, _reserved) = aside(large && body.len() > ASIDE, move || {
         let bytes = match encoding {
-            Some(encoding) => encoding.decompress(body, &mut reserved)?,
+            Some(encoding) => decompress(encoding, body, &mut reserved)?,
             None => body.into_bytes(),
         };
         let bytes = match format {
             Format::Protobuf => bytes,
             Format::Json => {
-                reserved.grow_to(bytes.len().saturating_mul(1 + json::GROWTH))?;
+                // The worst case; a request that may be that large waits until nothing else is in flight.
+                let most = reserved.limits().in_flight().max(bytes.len());
+                reserved.grow_to(bytes.len().saturating_mul(1 + json::GROWTH).min(most))?;
                 json::parse(signal, &bytes).map_err(|error| Refusal::new(Why::Malformed, error.to_string()))?.into()
             }
         };
@@ -146,7 +159,7 @@ fn refused(format: Format, refusal: &Refusal, settings: &Settings) -> Response<A
     };
     let mut response = Response::new(Answer { data: Some(data.into()), trailers: None });
     *response.status_mut() = match refusal.why {
-        Why::Malformed | Why::Rejected => StatusCode::BAD_REQUEST,
+        Why::Malformed | Why::BrokenOff | Why::Rejected => StatusCode::BAD_REQUEST,
         Why::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Why::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Why::Slow => StatusCode::REQUEST_TIMEOUT,

@@ -27,20 +27,22 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use anyhow::Context as _;
 use async_trait::async_trait;
 use catchment_pipeline::batch::Signal;
 use catchment_pipeline::component::tls::ServerTls;
-use catchment_pipeline::component::{Context, Outlet, Receiver, ReceiverPlan, ReceiverSpec, Stability};
-use catchment_pipeline::config::Section;
+use catchment_pipeline::component::{Context, Encoding, Outlet, Receiver, ReceiverPlan, ReceiverSpec, Stability};
+use catchment_pipeline::config::{Secret, Section};
 use tokio_util::sync::CancellationToken;
 
 use self::body::Limits;
 use self::cors::Cors;
-use self::decompress::Encoding;
 use self::refusals::Refusals;
 use self::server::{Door, Listener};
 
@@ -91,6 +93,8 @@ struct HttpPlan {
     paths: [(String, Signal); 3],
     encodings: Vec<Encoding>,
     cors: Option<Cors>,
+    /// Of every answer.
+    headers: BTreeMap<String, Secret>,
 }
 
 impl Listen {
@@ -105,6 +109,7 @@ impl Listen {
         }
         section.accepted("read_buffer_size", "buffers size themselves here");
         section.accepted("write_buffer_size", "buffers size themselves here");
+        section.accepted("dialer", "it is about connections that go out");
         Listen {
             host,
             port,
@@ -168,6 +173,14 @@ impl HttpPlan {
         section.accepted("write_timeout", "answers are a few bytes long");
         section.accepted("keep_alives_enabled", "connections are kept; idle_timeout closes them");
         section.accepted("include_metadata", "no component here reads a request's metadata");
+        section.accepted("include_tls_metadata", "no component here reads a request's metadata");
+        let headers = section.or("response_headers", BTreeMap::<String, Secret>::new());
+        for (name, value) in &headers {
+            if HeaderName::try_from(name.as_str()).is_err() || HeaderValue::from_str(&value.0).is_err() {
+                let what = format!("{name:?} cannot be sent as an HTTP header");
+                section.mistake("response_headers", what, "use ASCII names and values");
+            }
+        }
         let max_body = section.get::<usize>("max_request_body_size").filter(|bytes| *bytes > 0).unwrap_or(20 << 20);
         let mut path = |key: &str, default: &str, signal| {
             let path = section.get::<String>(key).unwrap_or_else(|| default.to_owned());
@@ -182,8 +195,17 @@ impl HttpPlan {
             None => Encoding::ALL.to_vec(),
             Some(names) => names.iter().filter_map(|name| encoding(section, name)).collect(),
         };
-        HttpPlan { listen, max_body, paths, encodings, cors: Cors::read(section) }
+        HttpPlan { listen, max_body, paths, encodings, cors: Cors::read(section), headers }
     }
+}
+
+fn header_map(headers: &BTreeMap<String, Secret>) -> anyhow::Result<HeaderMap> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let value = HeaderValue::from_str(&value.0).with_context(|| format!("header {name}"))?;
+        map.insert(HeaderName::try_from(name.as_str()).with_context(|| format!("header {name}"))?, value);
+    }
+    Ok(map)
 }
 
 fn encoding(section: &Section, name: &str) -> Option<Encoding> {
@@ -238,6 +260,7 @@ impl ReceiverPlan for Plan {
                 paths: plan.paths.clone(),
                 encodings: plan.encodings.clone(),
                 cors: plan.cors.clone(),
+                headers: header_map(&plan.headers)?,
             };
             listeners.push(("http", Listener::open(&plan.listen, false).await?, Door::Http(Arc::new(door))));
         }

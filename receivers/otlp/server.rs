@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::Listen;
 use super::answer::Answer;
 use super::body::Limits;
+use super::refusals::Refusals;
 use super::{grpc, http};
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +38,15 @@ const CONNECTION_WINDOW: u32 = 2 << 20;
 pub(super) enum Door {
     Grpc(Limits),
     Http(Arc<http::Settings>),
+}
+
+impl Door {
+    fn refusals(&self) -> Arc<Refusals> {
+        match self {
+            Door::Grpc(limits) => limits.refusals.clone(),
+            Door::Http(settings) => settings.limits.refusals.clone(),
+        }
+    }
 }
 
 pub(super) struct Listener {
@@ -99,6 +109,7 @@ impl Listener {
             let acceptor = self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.current()));
             let (connections, door, outlet) = (self.connections.clone(), door.clone(), outlet.clone());
             let (shutdown, cut) = (shutdown.clone(), cut.clone());
+            let (refusals, peer) = (door.refusals(), stream.peer_addr().ok());
             tracker.spawn(async move {
                 let serve = async {
                     if !begins(&stream, connections.head_timeout, &shutdown).await {
@@ -109,8 +120,8 @@ impl Listener {
                         Some(acceptor) => {
                             match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
                                 Ok(Ok(stream)) => connections.serve(stream, door, outlet, &shutdown).await,
-                                Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
-                                Err(_) => tracing::debug!("TLS handshake timed out"),
+                                Ok(Err(error)) => refusals.note_handshake(peer, &error),
+                                Err(_) => refusals.note_handshake(peer, &"it took too long"),
                             }
                         }
                     }

@@ -64,7 +64,13 @@ impl Scrape for Filesystem {
             match rustix::fs::statvfs(seen_from_here(host.root(), &mount.point)) {
                 Ok(stat) => self.record(&mount, &stat, out),
                 Err(error) => {
-                    host.complain("filesystem", &mount.point, || format!("no usage of {}: {error}", mount.point))
+                    // Once a kind of error: containers come and go, and each brings mount points of its own.
+                    let (kind, point) = (error.to_string(), &mount.point);
+                    host.complain("filesystem", &kind, || {
+                        format!(
+                            "no usage of {point}, and of others like it: {error}; exclude_mount_points leaves them out"
+                        )
+                    })
                 }
             }
         }

@@ -106,9 +106,13 @@ fn retry_delay(status: &Status) -> Option<(i64, i32)> {
 async fn admission_refuses_before_holding() {
     let running = start_with(BOTH, 128 << 10).await;
     let mut client = client(&running).await;
-    let refused = export(&mut client, logs(&"x".repeat(1 << 20))).await.unwrap_err();
+    let held = running.admission.admit(64 << 10).unwrap();
+    let refused = export(&mut client, logs(&"x".repeat(100 << 10))).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_eq!(retry_delay(&refused), Some((1, 0)));
+    drop(held);
+    let never = export(&mut client, logs(&"x".repeat(1 << 20))).await.unwrap_err();
+    assert_eq!((never.code(), retry_delay(&never)), (Code::ResourceExhausted, None), "it does not fit by itself");
     export(&mut client, logs("small")).await.unwrap();
     running.stop().await;
 }

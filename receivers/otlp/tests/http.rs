@@ -173,32 +173,78 @@ async fn refusals() {
 #[tokio::test]
 async fn admission_refuses_before_holding() {
     let running = start_with(BOTH, 128 << 10).await;
-    let answer = post(&running, PROTOBUF, vec![0; 1 << 20]).send().await.unwrap();
+    let held = running.admission.admit(64 << 10).unwrap();
+    let answer = post(&running, PROTOBUF, vec![0; 100 << 10]).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), header(&answer, "retry-after").as_deref()), (429, Some("1")));
+    drop(held);
+    // What does not fit even by itself is not asked to come again.
+    let answer = post(&running, PROTOBUF, vec![0; 1 << 20]).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "retry-after")), (413, None));
+    let status = RpcStatus::decode(answer.bytes().await.unwrap()).unwrap();
+    assert!(status.message.contains("service::admission::request_limit_mib"), "{}", status.message);
     let answer = post(&running, PROTOBUF, bytes_of("small")).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
+    // A guess at what comes out of 30 KiB is more than there is; what comes out fits.
+    let noise = bytes_of(
+        &(0..40_000u32)
+            .map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26))
+            .collect::<String>(),
+    );
+    let answer =
+        post(&running, PROTOBUF, compressed("gzip", &noise)).header("content-encoding", "gzip").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "{}", answer.text().await.unwrap());
+    assert_eq!(running.taken().len(), 2);
+    running.stop().await;
+}
+
+/// A sender that goes away in the middle holds nothing, and is not said to send what is not OTLP.
+#[tokio::test]
+async fn a_sender_that_goes_away_holds_nothing() {
+    let running = start(BOTH).await;
+    let mut stream = tokio::net::TcpStream::connect(&running.http).await.unwrap();
+    let head =
+        "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 200000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&[0; 100_000]).await.unwrap();
+    while running.admission.admitted_bytes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while running.admission.admitted_bytes() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("what was reserved is let go");
+    assert_eq!(running.taken(), []);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn cors() {
     let running = start(
-        "protocols: { http: { endpoint: 'localhost:0', cors: { allowed_origins: ['https://*.example'], max_age: 60 } } }",
+        "protocols: { http: { endpoint: 'localhost:0', response_headers: { x-served-by: catchment, content-type: no }, \
+         cors: { allowed_origins: ['https://*.example'], allowed_headers: ['*'], max_age: 60 } } }",
     )
     .await;
     let preflight = async |origin: &str| {
         let request = client().request(Method::OPTIONS, format!("http://{}/v1/logs", running.http));
         let request = request.header("origin", origin).header("access-control-request-method", "POST");
-        request.send().await.unwrap()
+        request.header("access-control-request-headers", "content-type,x-a").send().await.unwrap()
     };
     let answer = preflight("https://app.example").await;
     assert_eq!(answer.status().as_u16(), 204);
     assert_eq!(header(&answer, "access-control-allow-origin").as_deref(), Some("https://app.example"));
     assert_eq!(header(&answer, "access-control-allow-methods").as_deref(), Some("POST"));
+    assert_eq!(header(&answer, "access-control-allow-headers").as_deref(), Some("content-type,x-a"));
+    assert_eq!(header(&answer, "access-control-allow-credentials").as_deref(), Some("true"));
     assert_eq!(header(&answer, "access-control-max-age").as_deref(), Some("60"));
     assert_eq!(header(&preflight("https://evil.test").await, "access-control-allow-origin"), None);
     let answer = post(&running, PROTOBUF, bytes_of("a")).header("origin", "https://app.example").send().await.unwrap();
     assert_eq!(header(&answer, "access-control-allow-origin").as_deref(), Some("https://app.example"));
+    assert_eq!(header(&answer, "x-served-by").as_deref(), Some("catchment"));
+    assert_eq!(header(&answer, "content-type").as_deref(), Some(PROTOBUF), "an answer's own headers stay");
     running.stop().await;
 }
 

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use catchment_pipeline::batch::Signal;
+use catchment_pipeline::component::Encoding;
 use catchment_pipeline::config::Section;
 
-use super::super::decompress::Encoding;
 use super::super::{host_and_port, read};
 
 #[test]
@@ -54,6 +54,8 @@ protocols:
     compression_algorithms: ['', gzip]
     read_header_timeout: 1s
     idle_timeout: 2s
+    include_tls_metadata: false
+    response_headers: { x-served-by: catchment }
     cors: { allowed_origins: ['https://*.example'], allowed_headers: [x-a], exposed_headers: [x-b], max_age: 60 }
 ",
     );
@@ -89,6 +91,7 @@ fn mistakes() {
     check("protocols: { http: { compression_algorithms: [brotli] } }", &["\"brotli\" is not known"]);
     check("protocols: { http: { tls: { cert_file: c } } }", &["without its key"]);
     check("protocols: { grpc: { tls: { cert_file: c, key_file: k, min_version: '1.0' } } }", &["1.0"]);
+    check("protocols: { http: { response_headers: { 'a b': c } } }", &["cannot be sent as an HTTP header"]);
     check("protocols: { grpc: { endpont: 'a:1' } }", &["endpont"]);
 }
 
