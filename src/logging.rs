@@ -9,9 +9,10 @@ use tracing_subscriber::{EnvFilter, Layer, reload};
 
 use crate::telemetry;
 
-/// Changes the level while the process runs.
+/// Changes what it can while the process runs.
 pub struct Logging {
     filter: reload::Handle<EnvFilter, Registry>,
+    pub spans: telemetry::Switch,
 }
 
 impl Logging {
@@ -23,8 +24,9 @@ impl Logging {
             Encoding::Console => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
             Encoding::Json => lines.json().boxed(),
         };
-        tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans.map(telemetry::layer)).try_init()?;
-        Ok(Logging { filter: handle })
+        let (layer, spans) = telemetry::layer(spans);
+        tracing_subscriber::registry().with(lines.with_filter(filter)).with(layer).try_init()?;
+        Ok(Logging { filter: handle, spans })
     }
 
     pub fn set_level(&self, telemetry: &Telemetry) {

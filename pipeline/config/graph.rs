@@ -54,6 +54,8 @@ pub struct Plan {
     pub extensions: Vec<Planned<dyn ExtensionPlan>>,
     pub pipelines: Vec<Pipeline>,
     pub telemetry: Telemetry,
+    /// Bytes of requests that may be in flight, where the configuration says.
+    pub admission: Option<u64>,
     /// Warnings and notes.
     pub remarks: Vec<Mistake>,
     pub loaded: Loaded,
@@ -108,6 +110,7 @@ pub fn plan(
 
     let mut pipelines = Vec::new();
     let mut telemetry = Telemetry::default();
+    let mut admission = None;
     match root.section("service") {
         None => root.mistake("", "there is no service", "add service: { pipelines: { metrics: { ... } } }"),
         Some(mut service) => {
@@ -115,6 +118,7 @@ pub fn plan(
             extensions.refer_all(&service.path_of("extensions"), &listed, &report);
             extensions.in_order_of(&listed);
             telemetry = service.section("telemetry").map(Telemetry::read).unwrap_or_default();
+            admission = service.section("admission").and_then(read_admission);
             for (id, place, mut section) in pipelines_of(&mut service) {
                 let Some(signal) = signal_of(&id, &place, section.path(), &report) else {
                     // Its lists are fine as far as anyone can tell.
@@ -142,7 +146,17 @@ pub fn plan(
         return Err(remarks);
     }
     let secrets = report.secrets();
-    Ok(Plan { receivers, processors, exporters, extensions, pipelines, telemetry, remarks, loaded, secrets })
+    Ok(Plan { receivers, processors, exporters, extensions, pipelines, telemetry, admission, remarks, loaded, secrets })
+}
+
+/// `admission: { request_limit_mib: 64 }`: named as in the Collector's OTel-Arrow receiver, but for all receivers together.
+fn read_admission(mut section: Section) -> Option<u64> {
+    let mib = section.get::<u64>("request_limit_mib")?;
+    if !(1..=1 << 20).contains(&mib) {
+        let mend = "write MiB from 1 to 1048576, or leave it out for a sixteenth of the memory";
+        section.mistake("request_limit_mib", format!("{mib} MiB of requests cannot be in flight"), mend);
+    }
+    Some(mib << 20)
 }
 
 /// Everything defined under `receivers:` or one of its siblings.

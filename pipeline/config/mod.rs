@@ -25,7 +25,7 @@ pub use node::{Entry, Node, Place, Scalar, Typed, Value};
 pub use print::print;
 pub use read::{ByteSize, FromNode, Reader, Secret};
 pub use section::Section;
-pub use telemetry::{Encoding, LogLevel, OtlpTarget, Telemetry};
+pub use telemetry::{Encoding, LogLevel, MetricExport, OtlpTarget, Protocol, SpanExport, Telemetry, Temporality};
 
 #[cfg(test)]
 mod tests;

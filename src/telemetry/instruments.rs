@@ -56,12 +56,14 @@ type Read<T> = fn(&T) -> f64;
 enum Kind {
     /// A total that only grows.
     Counter,
+    /// A time that only grows, with fractions.
+    Time,
     /// A level that adds up over components; a component that is gone is gone from it.
     Level,
     /// A level that does not add up.
     Gauge,
 }
-use Kind::{Counter, Gauge, Level};
+use Kind::{Counter, Gauge, Level, Time};
 
 type Row<T> = (&'static str, Kind, &'static str, &'static str, Read<T>);
 
@@ -109,6 +111,9 @@ const TABLES: &[Row<TableStats>] = &[
 
 #[rustfmt::skip]
 const LAKE: &[Row<LakeStats>] = &[
+    ("catchment.lake.flushes", Counter, "{flush}", "Flushes, failed ones included", |l| l.flushes as f64),
+    ("catchment.lake.flush.failures", Counter, "{flush}", "Flushes that failed; their rows stay hot and are flushed again", |l| l.flush_failures as f64),
+    ("catchment.lake.flush.time", Time, "s", "Time spent in flushes", |l| l.flush_time.as_secs_f64()),
     ("catchment.lake.flush.duration", Gauge, "s", "Time of the last flush", |l| l.last_flush_duration.map_or(0.0, |d| d.as_secs_f64())),
     ("catchment.lake.flush.age", Gauge, "s", "Time since the last flush", |l| {
         l.last_flush.and_then(|at| SystemTime::now().duration_since(at).ok()).map_or(0.0, |age| age.as_secs_f64())
@@ -173,6 +178,11 @@ fn add<T: 'static>(
             let whole = move || points(&observed.see(), read).into_iter();
             let builder = meter.u64_observable_counter(name).with_unit(unit).with_description(description);
             builder.with_callback(move |to| whole().for_each(|(value, of)| to.observe(value as u64, &of))).build();
+        }
+        Time => {
+            let all = move || points(&observed.see(), read).into_iter();
+            let builder = meter.f64_observable_counter(name).with_unit(unit).with_description(description);
+            builder.with_callback(move |to| all().for_each(|(value, of)| to.observe(value, &of))).build();
         }
         Level => {
             let whole = move || points(&observed.see(), read).into_iter();

@@ -4,22 +4,24 @@
 //! them when somebody collects. Nobody collects, nothing is spent. Collections are read by
 //! - the `internal_telemetry` receiver, which sends them down its pipelines as OTLP (so into the own lake),
 //! - `localhost:8888/metrics`, as Prometheus text,
-//! - whatever `service.telemetry.metrics.readers` pushes to.
+//! - whatever `service.telemetry.metrics.readers` pushes to, through our own OTLP exporters.
 //!
 //! No feedback: the number of series depends on the configuration, never on traffic; and spans are made only by the
 //! code of this project, never by the exporter that ships them, one set for a batch whatever is in it.
 
 mod instruments;
-mod otlp;
 mod prometheus;
+mod push;
 mod traces;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use catchment_dashboard::{HttpServer, Limits};
-use catchment_pipeline::config;
+use axum::Router;
+use bytes::Bytes;
+use catchment_pipeline::batch::Signal;
+use catchment_pipeline::config::{self, MetricExport, Temporality};
 use catchment_receivers::internal_telemetry::OwnMetrics;
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -27,83 +29,161 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{
-    InstrumentKind, ManualReader, PeriodicReader, Pipeline, SdkMeterProvider, Temporality,
-};
+use opentelemetry_sdk::metrics::{self, InstrumentKind, ManualReader, Pipeline, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prost::Message as _;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use push::Destination;
+
 pub use instruments::Sources;
-pub use traces::layer;
+pub use traces::{Switch, layer};
+
+/// For what is left at the end, to be shipped.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Everything that collects and ships own telemetry. Started before anything that has instruments of its own.
 pub struct Telemetry {
+    settings: config::Telemetry,
+    resource: Resource,
     meters: SdkMeterProvider,
-    reader: Reader,
+    readers: Readers,
+    shipping: Shipping,
+}
+
+/// What goes out by itself.
+#[derive(Default)]
+struct Shipping {
+    pushes: Vec<Push>,
     tracer: Option<SdkTracerProvider>,
-    metrics: bool,
+}
+
+struct Push {
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Destinations of a new configuration, opened and not yet used.
+pub struct Next {
+    settings: config::Telemetry,
+    pushes: Vec<(MetricExport, Destination)>,
+    tracer: Option<SdkTracerProvider>,
 }
 
 impl Telemetry {
     /// Connects lazily: a destination that is down does not stop the start. Call it inside the async runtime.
-    pub fn start(settings: &config::Telemetry) -> anyhow::Result<Telemetry> {
+    pub async fn start(settings: &config::Telemetry) -> anyhow::Result<Telemetry> {
         let resource = resource(settings);
-        let reader = Reader(Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build()));
-        let mut meters = SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(reader.clone());
-        for (interval, target) in &settings.metric_exports {
-            let exporter = otlp::metrics(target).context("service::telemetry::metrics::readers")?;
-            meters = meters.with_reader(PeriodicReader::builder(exporter).with_interval(*interval).build());
-        }
-        let meters = meters.build();
+        let readers = Readers::default();
+        let meters = SdkMeterProvider::builder().with_resource(resource.clone());
+        let meters = meters.with_reader(readers.cumulative.clone());
+        let meters = meters.with_reader(readers.delta.clone()).with_reader(readers.low_memory.clone()).build();
         if settings.metrics {
             opentelemetry::global::set_meter_provider(meters.clone());
         }
-        let tracer = match settings.trace_exports.as_slice() {
-            [] => None,
-            targets => Some(traces::provider(targets, resource).context("service::telemetry::traces")?),
+        let shipping = Shipping::default();
+        let mut own = Telemetry { settings: settings.clone(), resource, meters, readers, shipping };
+        let next = own.open(settings).await?;
+        own.ship(next);
+        Ok(own)
+    }
+
+    /// Opens where `settings` send to, when that is not where things go already. Nothing changes yet.
+    pub async fn prepare(&self, settings: &config::Telemetry) -> anyhow::Result<Option<Next>> {
+        let same = |of: fn(&config::Telemetry) -> (&Vec<MetricExport>, &Vec<config::SpanExport>, f64)| {
+            of(&self.settings) == of(settings)
         };
-        Ok(Telemetry { meters, reader, tracer, metrics: settings.metrics })
+        let unchanged = same(|settings| (&settings.metric_exports, &settings.trace_exports, settings.trace_ratio));
+        if unchanged { Ok(None) } else { self.open(settings).await.map(Some) }
+    }
+
+    async fn open(&self, settings: &config::Telemetry) -> anyhow::Result<Next> {
+        let mut pushes = Vec::new();
+        for export in settings.metric_exports.iter().filter(|_| self.settings.metrics) {
+            let destination = Destination::open(&export.target, Signal::Metrics).await;
+            pushes.push((export.clone(), destination.context("service::telemetry::metrics::readers")?));
+        }
+        let tracer = traces::provider(settings, &self.resource).await.context("service::telemetry::traces")?;
+        Ok(Next { settings: settings.clone(), pushes, tracer })
+    }
+
+    /// Ships to the new destinations. What the old ones have not been sent yet, they still are.
+    pub fn go_over(&mut self, next: Next, switch: &Switch) {
+        let Shipping { pushes, tracer } = std::mem::take(&mut self.shipping);
+        pushes.iter().for_each(|push| push.shutdown.cancel());
+        self.ship(next);
+        switch.set(self.tracer());
+        // Waits for a last batch.
+        tokio::task::spawn_blocking(move || tracer.map(|tracer| tracer.shutdown_with_timeout(LAST_WORDS)));
+    }
+
+    fn ship(&mut self, next: Next) {
+        let pushes = next.pushes.into_iter().map(|(export, destination)| {
+            let shutdown = CancellationToken::new();
+            let reader = self.readers.of(export.temporality).clone();
+            Push { task: tokio::spawn(push::metrics(reader, destination, export, shutdown.clone())), shutdown }
+        });
+        self.shipping = Shipping { pushes: pushes.collect(), tracer: next.tracer };
+        let config::Telemetry { metric_exports, trace_exports, trace_ratio, .. } = next.settings;
+        self.settings = config::Telemetry { metric_exports, trace_exports, trace_ratio, ..self.settings.clone() };
+    }
+
+    /// What `new` says otherwise and a running process cannot change.
+    pub fn fixed(&self, new: &config::Telemetry) -> Vec<&'static str> {
+        let now = &self.settings;
+        let keys = [
+            ("service::telemetry::logs::encoding", now.log_encoding != new.log_encoding),
+            ("service::telemetry::metrics::level", now.metrics != new.metrics),
+            ("service::telemetry::resource", now.resource != new.resource),
+        ];
+        keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
+    /// They are on for the life of the process, or off.
+    pub fn has_metrics(&self) -> bool {
+        self.settings.metrics
     }
 
     /// From now on, collections read the engine's status and the lake's figures too.
     pub fn observe(&self, sources: Sources) {
-        if self.metrics {
+        if self.settings.metrics {
             instruments::register(&self.meters, sources);
         }
     }
 
     /// For [`layer`].
     pub fn tracer(&self) -> Option<&SdkTracerProvider> {
-        self.tracer.as_ref()
+        self.shipping.tracer.as_ref()
     }
 
     /// What the `internal_telemetry` receiver collects from; `None` when own metrics are off.
     pub fn own_metrics(&self) -> Option<OwnMetrics> {
-        let reader = self.reader.clone();
-        let collect = move || Ok(ExportMetricsServiceRequest::from(&reader.read()?).encode_to_vec().into());
-        self.metrics.then(|| OwnMetrics::new(collect))
+        let reader = self.readers.cumulative.clone();
+        self.settings.metrics.then(|| OwnMetrics::new(move || reader.otlp()))
     }
 
-    /// Serves Prometheus text until `shutdown`, on a socket bound beforehand.
-    pub fn serve_prometheus(
-        &self,
-        server: HttpServer,
-        shutdown: CancellationToken,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let reader = self.reader.clone();
-        let router = prometheus::router(Arc::new(move || Ok(prometheus::text(&reader.read()?))));
-        server.run(router, Limits::default(), shutdown)
+    /// What Prometheus asks.
+    pub fn prometheus(&self) -> Router {
+        let reader = self.readers.cumulative.clone();
+        prometheus::router(Arc::new(move || Ok(prometheus::text(&reader.read()?))))
     }
 
-    /// Ships what is left; at most about 5 seconds. Blocks: call it off the async threads.
-    pub fn shutdown(self) {
-        if let Some(Err(error)) = self.tracer.map(|tracer| tracer.shutdown_with_timeout(Duration::from_secs(2))) {
-            tracing::info!(%error, "own spans were not all shipped");
+    /// Ships what is left; at most a few seconds.
+    pub async fn shutdown(self) {
+        let Shipping { pushes, tracer } = self.shipping;
+        pushes.iter().for_each(|push| push.shutdown.cancel());
+        let pushed = futures::future::join_all(pushes.into_iter().map(|push| push.task));
+        let traced = tokio::task::spawn_blocking(move || {
+            if let Some(Err(error)) = tracer.map(|tracer| tracer.shutdown_with_timeout(LAST_WORDS)) {
+                tracing::info!(%error, "own spans were not all shipped");
+            }
+        });
+        if tokio::time::timeout(LAST_WORDS, pushed).await.is_err() {
+            tracing::info!("own metrics were not all shipped");
         }
-        if let Err(error) = self.meters.shutdown() {
-            tracing::info!(%error, "own metrics were not all shipped");
-        }
+        let _ = traced.await;
+        let _ = self.meters.shutdown();
     }
 }
 
@@ -121,11 +201,47 @@ fn resource(settings: &config::Telemetry) -> Resource {
     Resource::builder_empty().with_attributes(attributes).build()
 }
 
-/// One SDK reader that several collectors share: the SDK takes readers by value.
+/// One reader a temporality. Collectors of cumulative values may share theirs; a delta is told once.
+struct Readers {
+    cumulative: Reader,
+    delta: Reader,
+    low_memory: Reader,
+}
+
+impl Default for Readers {
+    fn default() -> Readers {
+        Readers {
+            cumulative: Reader::new(metrics::Temporality::Cumulative),
+            delta: Reader::new(metrics::Temporality::Delta),
+            low_memory: Reader::new(metrics::Temporality::LowMemory),
+        }
+    }
+}
+
+impl Readers {
+    fn of(&self, temporality: Temporality) -> &Reader {
+        match temporality {
+            Temporality::Cumulative => &self.cumulative,
+            Temporality::Delta => &self.delta,
+            Temporality::LowMemory => &self.low_memory,
+        }
+    }
+}
+
+/// An SDK reader that several collectors share: the SDK takes readers by value.
 #[derive(Clone, Debug)]
 struct Reader(Arc<ManualReader>);
 
 impl Reader {
+    fn new(temporality: metrics::Temporality) -> Reader {
+        Reader(Arc::new(ManualReader::builder().with_temporality(temporality).build()))
+    }
+
+    /// An `ExportMetricsServiceRequest`.
+    fn otlp(&self) -> anyhow::Result<Bytes> {
+        Ok(ExportMetricsServiceRequest::from(&self.read()?).encode_to_vec().into())
+    }
+
     fn read(&self) -> anyhow::Result<ResourceMetrics> {
         let mut metrics = ResourceMetrics::default();
         self.0.collect(&mut metrics).context("own metrics cannot be collected")?;
@@ -150,7 +266,7 @@ impl MetricReader for Reader {
         self.0.shutdown_with_timeout(timeout)
     }
 
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+    fn temporality(&self, kind: InstrumentKind) -> metrics::Temporality {
         self.0.temporality(kind)
     }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use catchment_dashboard::{HttpServer, Limits};
 use catchment_pipeline::component::{Admission, MemoryGauge};
 use catchment_pipeline::engine::Status;
 use catchment_pipeline::engine::status::{Receiver, Snapshot, State};
@@ -26,8 +27,8 @@ fn snapshot(accepted: u64) -> Snapshot {
 }
 
 /// A telemetry whose receiver has accepted what the counter says.
-fn watched() -> (Telemetry, Arc<AtomicU64>) {
-    let telemetry = Telemetry::start(&config::Telemetry::default()).unwrap();
+async fn watched() -> (Telemetry, Arc<AtomicU64>) {
+    let telemetry = Telemetry::start(&config::Telemetry::default()).await.unwrap();
     let accepted = Arc::new(AtomicU64::new(7));
     let seen = accepted.clone();
     let table = TableStats { name: "metrics", hot_rows: 5, file_bytes: 1 << 40, ..TableStats::default() };
@@ -83,13 +84,13 @@ fn value(samples: &[(String, f64)], series: &str) -> f64 {
 
 #[tokio::test]
 async fn a_scrape_says_what_the_status_says_and_moves_with_it() {
-    let (telemetry, accepted) = watched();
+    let (telemetry, accepted) = watched().await;
     // The client wants one, also where nothing is encrypted; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = HttpServer::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/metrics", server.address());
     let shutdown = CancellationToken::new();
-    let serve = async { telemetry.serve_prometheus(server, shutdown.clone()).await };
+    let serve = server.run(telemetry.prometheus(), Limits::default(), shutdown.clone());
     let look = async {
         let response = reqwest::get(&url).await.unwrap();
         assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
@@ -119,7 +120,7 @@ async fn a_scrape_says_what_the_status_says_and_moves_with_it() {
 
 #[tokio::test]
 async fn own_metrics_are_otlp_that_a_receiver_sends_on() {
-    let (telemetry, _) = watched();
+    let (telemetry, _) = watched().await;
     let offers = {
         let mut offers = catchment_pipeline::component::Offers::default();
         offers.put(Arc::new(telemetry.own_metrics().unwrap()));
@@ -139,12 +140,33 @@ async fn own_metrics_are_otlp_that_a_receiver_sends_on() {
 #[tokio::test]
 async fn without_metrics_there_is_nothing_to_collect() {
     let off = config::Telemetry { metrics: false, ..config::Telemetry::default() };
-    assert!(Telemetry::start(&off).unwrap().own_metrics().is_none());
+    assert!(Telemetry::start(&off).await.unwrap().own_metrics().is_none());
+}
+
+fn target(yaml: &str) -> config::Telemetry {
+    let mut service = catchment_pipeline::config::Section::parse(yaml);
+    let telemetry = config::Telemetry::read(service.section("telemetry").unwrap());
+    assert_eq!(service.mistakes(), Vec::<String>::new());
+    telemetry
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_is_down_does_not_stop_the_start() {
+    let telemetry = Telemetry::start(&target(
+        "telemetry: { traces: { processors: [{ batch: { exporter: { otlp: { endpoint: 'http://127.0.0.1:1' } } } }] } }",
+    ));
+    let telemetry = telemetry.await.unwrap();
+    assert!(telemetry.tracer().is_some());
+    telemetry.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_destination_that_is_down_does_not_stop_the_start() {
-    let target = config::OtlpTarget { endpoint: "http://127.0.0.1:1".into(), headers: Default::default() };
-    let settings = config::Telemetry { trace_exports: vec![target], ..config::Telemetry::default() };
-    assert!(Telemetry::start(&settings).unwrap().tracer().is_some());
+async fn a_destination_that_cannot_be_used_stops_it() {
+    let wrong = target(
+        "telemetry: { metrics: { readers: [{ periodic: { exporter: { otlp: { endpoint: 'https://127.0.0.1:1', \
+         certificate: /nonexistent.pem } } } }] } }",
+    );
+    let error = Telemetry::start(&wrong).await.err().unwrap();
+    let shown = format!("{error:#}");
+    assert!(shown.contains("service::telemetry::metrics") && shown.contains("/nonexistent.pem"), "{shown}");
 }

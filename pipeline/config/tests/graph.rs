@@ -198,8 +198,8 @@ fn a_good_configuration_is_planned() {
     let telemetry = plan.telemetry;
     assert_eq!((telemetry.log_level, telemetry.log_encoding), (LogLevel::Warn, Encoding::Json));
     assert_eq!(telemetry.prometheus, ["0.0.0.0:9"]);
-    assert_eq!(telemetry.metric_exports[0].0, Duration::from_secs(5));
-    assert_eq!(telemetry.trace_exports[0].endpoint, "http://z:4317");
+    assert_eq!(telemetry.metric_exports[0].interval, Duration::from_secs(5));
+    assert_eq!(telemetry.trace_exports[0].target.endpoint, "http://z:4317");
     assert_eq!(telemetry.resource["service.name"].as_deref(), Some("me"));
     assert_eq!(telemetry.resource["service.instance.id"], None);
 }
