@@ -51,8 +51,13 @@ pub struct HealthCheck {
 
 impl HealthCheck {
     pub async fn bind(settings: &Settings, status: Status) -> anyhow::Result<HealthCheck> {
+        Ok(HealthCheck::on(HttpServer::bind(&settings.endpoint).await?, settings, status))
+    }
+
+    /// On a socket that was bound beforehand.
+    pub fn on(server: HttpServer, settings: &Settings, status: Status) -> HealthCheck {
         let router = Router::new().route(&settings.path, axum::routing::get(answer)).with_state(status);
-        Ok(HealthCheck { server: HttpServer::bind(&settings.endpoint).await?, router })
+        HealthCheck { server, router }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -31,10 +31,11 @@ impl Default for Limits {
     }
 }
 
-/// A bound socket.
-#[derive(Debug)]
+/// A bound socket. Clones share it, so that a server can take over from another without a gap: it listens until the
+/// last of them is gone.
+#[derive(Clone, Debug)]
 pub struct HttpServer {
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     address: SocketAddr,
 }
 
@@ -50,7 +51,7 @@ impl HttpServer {
             format!("cannot listen on {endpoint}: another process may have the port; choose another `endpoint`")
         })?;
         let address = listener.local_addr()?;
-        Ok(HttpServer { listener, address })
+        Ok(HttpServer { listener: Arc::new(listener), address })
     }
 
     pub fn address(&self) -> SocketAddr {

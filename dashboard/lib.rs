@@ -61,7 +61,12 @@ pub struct Dashboard {
 
 impl Dashboard {
     pub async fn bind(settings: Settings, sources: Sources) -> anyhow::Result<Dashboard> {
-        Ok(Dashboard { server: HttpServer::bind(&settings.endpoint).await?, settings, sources })
+        Ok(Dashboard::on(HttpServer::bind(&settings.endpoint).await?, settings, sources))
+    }
+
+    /// On a socket that was bound beforehand.
+    pub fn on(server: HttpServer, settings: Settings, sources: Sources) -> Dashboard {
+        Dashboard { server, settings, sources }
     }
 
     pub fn address(&self) -> SocketAddr {

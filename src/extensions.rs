@@ -1,21 +1,16 @@
-//! What is not a stage of a pipeline: the lake, the durable log, and the HTTP servers.
+//! What is not a stage of a pipeline: the lake, the durable log, and the HTTP servers ([`crate::servers`]).
 
 use std::any::Any;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use catchment_dashboard::{Dashboard, HttpServer, Sources, health_check};
+use catchment_dashboard::health_check;
 use catchment_pipeline::component::{ExtensionPlan, ExtensionSpec, Spec, Stability};
-use catchment_pipeline::config::{ByteSize, Plan, Section};
-use catchment_pipeline::engine::Status;
+use catchment_pipeline::config::{ByteSize, Plan, Planned, Section};
 use catchment_pipeline::log::{Log, Options};
 use catchment_storage::{Lake, LakePlan, LogPlan};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-
-use crate::telemetry::Telemetry;
 
 /// Sorted by kind.
 pub const SPECS: &[&ExtensionSpec] = &[&DASHBOARD, &HEALTH_CHECK, &LAKE, &LOG];
@@ -57,7 +52,7 @@ const LOG: ExtensionSpec = Spec {
 };
 
 #[derive(Debug)]
-enum Extension {
+pub enum Extension {
     Dashboard(catchment_dashboard::Settings),
     HealthCheck(health_check::Settings),
     Lake(LakePlan),
@@ -77,10 +72,10 @@ fn read_log(section: &mut Section) -> LogPlan {
     }
 }
 
-fn extensions(plan: &Plan) -> impl Iterator<Item = (&str, &Extension)> {
+pub fn extensions(plan: &Plan) -> impl Iterator<Item = (&Planned<dyn ExtensionPlan>, &Extension)> {
     plan.extensions.iter().filter_map(|planned| {
         let extension = (planned.plan.as_ref() as &dyn Any).downcast_ref::<Extension>()?;
-        Some((planned.id.as_str(), extension))
+        Some((planned, extension))
     })
 }
 
@@ -91,6 +86,63 @@ fn lake_plan(plan: &Plan) -> Option<&LakePlan> {
 /// Where the configuration keeps its lake, if it has one.
 pub fn lake_path(plan: &Plan) -> Option<&Path> {
     lake_plan(plan).map(|lake| lake.path.as_path())
+}
+
+/// What a plan says about what is on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoresPlan {
+    log: LogPlan,
+    lake: Option<LakePlan>,
+}
+
+impl StoresPlan {
+    pub fn of(plan: &Plan) -> StoresPlan {
+        let own = extensions(plan).find_map(|(_, extension)| match extension {
+            Extension::Log(log) => Some(log.clone()),
+            _ => None,
+        });
+        let lake = lake_plan(plan).cloned();
+        let log = own.or_else(|| lake.as_ref().map(|lake| lake.log.clone())).unwrap_or_else(|| LogPlan {
+            path: PathBuf::from("./data/log"),
+            max_size: 1 << 30,
+            memory: false,
+        });
+        StoresPlan { log, lake }
+    }
+
+    /// When the lake is to flush from now on, if `new` says otherwise.
+    pub fn new_flush(&self, new: &StoresPlan) -> Option<(Duration, u64)> {
+        let flush = |plan: &StoresPlan| plan.lake.as_ref().map(|lake| (lake.flush_interval, lake.flush_size));
+        flush(new).filter(|wanted| flush(self).is_some_and(|now| now != *wanted))
+    }
+
+    /// From a plan that was applied as far as it can be.
+    pub fn take_flush(&mut self, new: StoresPlan) {
+        if let (Some(lake), Some(new)) = (&mut self.lake, new.lake) {
+            (lake.flush_interval, lake.flush_size) = (new.flush_interval, new.flush_size);
+        }
+    }
+
+    /// What `new` says otherwise and a running process cannot change: files are open, and columns are laid out.
+    pub fn fixed(&self, new: &StoresPlan) -> Vec<&'static str> {
+        let mut fixed = Vec::new();
+        let mut differ = |key, differs| {
+            if differs {
+                fixed.push(key);
+            }
+        };
+        differ("the log's path", self.log.path != new.log.path);
+        differ("the log's max_size", self.log.max_size != new.log.max_size);
+        differ("whether the log is in memory", self.log.memory != new.log.memory);
+        match (&self.lake, &new.lake) {
+            (Some(lake), Some(new)) => {
+                differ("the lake's path", lake.path != new.path);
+                differ("the lake's promoted columns", lake.promoted != new.promoted);
+            }
+            (lake, new) => differ("whether there is a lake", lake.is_some() != new.is_some()),
+        }
+        fixed
+    }
 }
 
 /// What is on disk.
@@ -104,23 +156,14 @@ pub struct Stores {
 
 impl Stores {
     /// Opens and recovers. Blocks.
-    pub fn open(plan: &Plan) -> anyhow::Result<Stores> {
-        let own = extensions(plan).find_map(|(_, extension)| match extension {
-            Extension::Log(log) => Some(log.clone()),
-            _ => None,
-        });
-        let lake = lake_plan(plan);
-        let log_plan = own.or_else(|| lake.map(|lake| lake.log.clone())).unwrap_or_else(|| LogPlan {
-            path: PathBuf::from("./data/log"),
-            max_size: 1 << 30,
-            memory: false,
-        });
-        let (log, identity) = open_log(&log_plan)?;
+    pub fn open(plan: &StoresPlan) -> anyhow::Result<Stores> {
+        let (log, identity) = open_log(&plan.log)?;
+        let lake = plan.lake.as_ref();
         let lake = lake.map(|lake| Lake::open(catchment_storage::Options::from_plan(lake, identity))).transpose()?;
         Ok(Stores {
             log,
-            log_limit: log_plan.max_size,
-            log_path: (!log_plan.memory).then_some(log_plan.path),
+            log_limit: plan.log.max_size,
+            log_path: (!plan.log.memory).then(|| plan.log.path.clone()),
             lake: lake.map(Arc::new),
         })
     }
@@ -165,63 +208,4 @@ fn identity(folder: &Path) -> anyhow::Result<String> {
     std::fs::rename(&aside, &path).with_context(named)?;
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(named)?;
     Ok(id)
-}
-
-/// The HTTP servers among the extensions.
-#[derive(Default)]
-pub struct Servers {
-    bound: Vec<(String, SocketAddr)>,
-    tasks: JoinSet<()>,
-    shutdown: CancellationToken,
-}
-
-impl Servers {
-    /// Binds and serves: they answer "not ready" until the engine is.
-    pub async fn start(plan: &Plan, status: &Status, lake: Option<&Arc<Lake>>) -> anyhow::Result<Servers> {
-        let mut servers = Servers::default();
-        for (id, extension) in extensions(plan) {
-            let named = || format!("cannot start extension `{id}`");
-            let status = status.clone();
-            let snapshot = Arc::new(move || status.snapshot());
-            let shutdown = servers.shutdown.clone();
-            let address = match extension {
-                Extension::Dashboard(settings) => {
-                    let lake = lake.cloned().map(|lake| lake as Arc<dyn catchment_dashboard::Data>);
-                    let sources = Sources { status: snapshot, lake };
-                    let dashboard = Dashboard::bind(settings.clone(), sources).await.with_context(named)?;
-                    let address = dashboard.address();
-                    servers.tasks.spawn(dashboard.run(shutdown));
-                    address
-                }
-                Extension::HealthCheck(settings) => {
-                    let check = health_check::HealthCheck::bind(settings, snapshot).await.with_context(named)?;
-                    let address = check.address();
-                    servers.tasks.spawn(check.run(shutdown));
-                    address
-                }
-                Extension::Lake(_) | Extension::Log(_) => continue,
-            };
-            servers.bound.push((id.to_owned(), address));
-        }
-        Ok(servers)
-    }
-
-    /// The process's own metrics, as Prometheus reads them.
-    pub async fn prometheus(&mut self, endpoint: &str, own: &Telemetry) -> anyhow::Result<()> {
-        let server =
-            HttpServer::bind(endpoint).await.context("cannot serve own metrics (service::telemetry::metrics)")?;
-        self.bound.push(("own metrics".to_owned(), server.address()));
-        self.tasks.spawn(own.serve_prometheus(server, self.shutdown.clone()));
-        Ok(())
-    }
-
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
-        &self.bound
-    }
-
-    /// Answers under way are finished.
-    pub async fn stop(mut self) {
-        self.shutdown.cancel();
-        while self.tasks.join_next().await.is_some() {}
-    }
 }

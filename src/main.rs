@@ -7,7 +7,9 @@ mod inspect;
 mod logging;
 mod memory;
 mod query;
+mod reload;
 mod run;
+mod servers;
 mod signals;
 mod telemetry;
 

@@ -1,6 +1,5 @@
-//! `run`: start, reload, stop.
+//! `run`: start and stop; `reload` is in between.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,11 @@ use catchment_pipeline::engine::{self, Engine, Leftover, Runtime, Status};
 use catchment_storage::{Lake, LakeStats};
 
 use crate::cli::{Exit, Source};
-use crate::components;
-use crate::extensions::{Servers, Stores, lake_path};
+use crate::extensions::{Stores, StoresPlan, lake_path};
 use crate::inspect;
 use crate::logging::Logging;
 use crate::memory;
+use crate::servers::{Answers, Servers};
 use crate::signals::{Ask, Signals};
 use crate::telemetry::{self, Telemetry};
 
@@ -38,15 +37,16 @@ pub fn run(source: &Source) -> anyhow::Result<Exit> {
 }
 
 /// Everything that runs.
-struct App {
-    source: Source,
-    logging: Logging,
-    engine: Engine,
-    servers: Servers,
-    own: Telemetry,
-    lake: Option<Arc<Lake>>,
-    /// What a reload cannot change, by extension.
-    extensions: BTreeMap<String, u64>,
+pub struct App {
+    pub source: Source,
+    pub logging: Logging,
+    pub engine: Engine,
+    pub servers: Servers,
+    pub own: Telemetry,
+    pub lake: Option<Arc<Lake>>,
+    /// As opened: a reload changes little of it.
+    pub stores: StoresPlan,
+    pub admission: Option<u64>,
     sampler: tokio::task::JoinHandle<()>,
     /// The log is in memory: what is left at the end is lost.
     volatile: bool,
@@ -54,22 +54,20 @@ struct App {
 
 impl App {
     async fn start(mut plan: Plan, source: &Source) -> anyhow::Result<App> {
-        let own = Telemetry::start(&plan.telemetry)?;
+        let own = Telemetry::start(&plan.telemetry).await?;
         let logging = Logging::start(&plan.telemetry, own.tracer())?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
         let gauge = Arc::new(MemoryGauge::default());
         let sampler = tokio::spawn(memory::sample(gauge.clone()));
-        let admission = Arc::new(Admission::new(memory::admission_limit()));
+        let admission = Arc::new(Admission::new(plan.admission.unwrap_or_else(memory::admission_limit)));
         let status = Status::new(gauge.clone(), admission.clone());
         let graph = engine::Plan::take(&mut plan);
-        let plan = Arc::new(plan);
-        let opening = plan.clone();
+        let stores_plan = StoresPlan::of(&plan);
+        let opening = stores_plan.clone();
         let stores = tokio::task::spawn_blocking(move || Stores::open(&opening)).await??;
-        let mut servers = Servers::start(&plan, &status, stores.lake.as_ref()).await?;
+        let answers = Answers { status: status.clone(), lake: stores.lake.clone(), own_metrics: own.prometheus() };
+        let servers = Servers::start(&plan, answers).await?;
         observe(&own, &status, stores.lake.as_ref());
-        for endpoint in &plan.telemetry.prometheus {
-            servers.prometheus(endpoint, &own).await?;
-        }
         let mut offers = Offers::default();
         if let Some(metrics) = own.own_metrics() {
             offers.put(Arc::new(metrics));
@@ -87,7 +85,8 @@ impl App {
             admission,
         };
         let app = App {
-            extensions: fingerprints(&plan),
+            stores: stores_plan,
+            admission: plan.admission,
             source: source.clone(),
             logging,
             engine: Engine::start(graph, runtime).await?,
@@ -99,6 +98,12 @@ impl App {
         };
         app.banner(&plan);
         Ok(app)
+    }
+
+    pub fn say_addresses(&self) {
+        for (id, address) in self.servers.addresses() {
+            tracing::info!(extension = id, url = format!("http://{address}/"), "serving");
+        }
     }
 
     /// What a newcomer needs: where to send, where to look, where the data is.
@@ -113,9 +118,7 @@ impl App {
                 );
             }
         }
-        for (id, address) in self.servers.addresses() {
-            tracing::info!(extension = id, url = format!("http://{address}/"), "serving");
-        }
+        self.say_addresses();
         if let Some(path) = lake_path(plan) {
             tracing::info!(path = %path.canonicalize().unwrap_or_else(|_| path.to_owned()).display(), "the lake");
         }
@@ -154,46 +157,14 @@ impl App {
         }
     }
 
-    async fn reload(&mut self) {
-        tracing::info!("reading the configuration again");
-        let mut plan = match components::plan(&self.source) {
-            Ok(plan) => plan,
-            Err(mistakes) => {
-                let mut message = inspect::tally(&mistakes);
-                mistakes.iter().for_each(|mistake| tracing::warn!("{mistake}"));
-                message.push_str(" The running one stays.");
-                tracing::warn!("{message}");
-                return self.engine.not_reloaded(message);
-            }
-        };
-        plan.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
-        let extensions = fingerprints(&plan);
-        let changed = |(id, fingerprint): &(&String, &u64)| self.extensions.get(*id) != Some(*fingerprint);
-        let gone = self.extensions.keys().filter(|id| !extensions.contains_key(*id));
-        for id in extensions.iter().filter(changed).map(|(id, _)| id).chain(gone) {
-            tracing::warn!(
-                extension = id,
-                "it changed, and a reload leaves extensions alone: restart the process to apply that"
-            );
-        }
-        self.logging.set_level(&plan.telemetry);
-        match self.engine.reload(engine::Plan::take(&mut plan)).await {
-            Ok(changes) => tracing::info!("reloaded: {changes}"),
-            Err(error) => tracing::warn!("not reloaded, the running configuration stays: {error:#}"),
-        }
-    }
-
     /// Servers answer while data is delivered: somebody may be watching.
     async fn stop(self) -> Leftover {
         let leftover = self.engine.shutdown(PATIENCE).await;
         self.servers.stop().await;
         self.sampler.abort();
         // Closing the lake waits for its flush thread.
-        let closing = tokio::task::spawn_blocking(move || {
-            drop(self.lake);
-            self.own.shutdown();
-        });
-        let _ = closing.await;
+        let _ = tokio::task::spawn_blocking(move || drop(self.lake)).await;
+        self.own.shutdown().await;
         tracing::info!("stopped");
         leftover
     }
@@ -206,8 +177,4 @@ fn observe(own: &Telemetry, status: &Status, lake: Option<&Arc<Lake>>) {
         Arc::new(move || lake.upgrade().map(|lake| lake.stats()).unwrap_or_default())
     });
     own.observe(telemetry::Sources { status: Arc::new(move || status.snapshot()), lake });
-}
-
-fn fingerprints(plan: &Plan) -> BTreeMap<String, u64> {
-    plan.extensions.iter().map(|extension| (extension.id.clone(), extension.fingerprint)).collect()
 }

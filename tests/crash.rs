@@ -5,18 +5,21 @@
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use harness::{Catchment, client, lake_config, load};
+use tokio::sync::watch;
 
 const KILLS: usize = 20;
 const SENDERS: usize = 4;
 const POINTS: usize = 200;
 
+/// What was acknowledged.
+type Ledger = watch::Sender<BTreeSet<i64>>;
+
 /// Sends requests one after another until one is not answered, noting each acknowledged one.
-async fn send_until_it_dies(url: String, next: Arc<AtomicI64>, ledger: Arc<Mutex<BTreeSet<i64>>>) {
+async fn send_until_it_dies(url: String, next: Arc<AtomicI64>, ledger: Ledger) {
     let client = client();
     loop {
         let seq = next.fetch_add(1, Ordering::Relaxed);
@@ -26,7 +29,7 @@ async fn send_until_it_dies(url: String, next: Arc<AtomicI64>, ledger: Arc<Mutex
             .body(load::metrics(seq, POINTS));
         match request.send().await {
             Ok(response) if response.status().is_success() => {
-                ledger.lock().unwrap().insert(seq);
+                ledger.send_modify(|ledger| drop(ledger.insert(seq)));
             }
             Ok(response) => assert!(matches!(response.status().as_u16(), 429 | 503), "{}", response.status()),
             Err(_) => return,
@@ -41,23 +44,19 @@ async fn kill_nine_loses_and_doubles_nothing() {
     let config =
         lake_config(dir.path(), "").replace("lake: { path:", "lake: { flush_interval: 1s, flush_size: 1048576, path:");
     let next = Arc::new(AtomicI64::new(1));
-    let ledger = Arc::new(Mutex::new(BTreeSet::new()));
+    let ledger = Ledger::default();
 
     for round in 0..KILLS {
         let mut catchment = Catchment::start(&config);
-        let before = ledger.lock().unwrap().len();
+        let before = ledger.borrow().len();
         let url = catchment.url("otlp/http");
         let senders: Vec<_> =
             (0..SENDERS).map(|_| tokio::spawn(send_until_it_dies(url.clone(), next.clone(), ledger.clone()))).collect();
         // A different amount of work each round, so that the kill falls at a different moment.
         let enough = before + 5 + (round * 7) % 40;
-        tokio::time::timeout(harness::PATIENCE, async {
-            while ledger.lock().unwrap().len() < enough {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await
-        .expect("requests are acknowledged");
+        let mut acknowledged = ledger.subscribe();
+        let reached = acknowledged.wait_for(|ledger| ledger.len() >= enough);
+        tokio::time::timeout(harness::PATIENCE, reached).await.expect("requests are acknowledged").unwrap();
         catchment.kill();
         for sender in senders {
             sender.await.unwrap();
@@ -65,7 +64,7 @@ async fn kill_nine_loses_and_doubles_nothing() {
     }
 
     let catchment = Catchment::start(&config);
-    let ledger = ledger.lock().unwrap().clone();
+    let ledger = ledger.borrow().clone();
     let rows = catchment
         .sql("SELECT CAST(attributes->>'seq' AS BIGINT) AS seq, count(*) FROM metrics WHERE metric_name = 'ledger' GROUP BY 1")
         .await;

@@ -106,6 +106,11 @@ impl Engine {
         self.status.set_reload(false, why);
     }
 
+    /// Notes what a reload did, beyond the engine too.
+    pub fn reloaded(&self, what: String) {
+        self.status.set_reload(true, what);
+    }
+
     pub fn status(&self) -> Status {
         self.status.clone()
     }

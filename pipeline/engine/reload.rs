@@ -28,6 +28,16 @@ pub struct Changes {
     pub stopped: Vec<String>,
 }
 
+impl Changes {
+    /// Both, in one.
+    pub fn and(mut self, more: Changes) -> Changes {
+        self.started.extend(more.started);
+        self.restarted.extend(more.restarted);
+        self.stopped.extend(more.stopped);
+        self
+    }
+}
+
 impl std::fmt::Display for Changes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut parts = Vec::new();
@@ -56,13 +66,9 @@ struct Undo {
 
 impl Engine {
     /// Goes over to `plan`. On an error the old graph runs as before. No acknowledged row is lost: they are in the log.
+    /// That it succeeded is for the caller to note ([`Engine::reloaded`]), who may have more to do.
     pub async fn reload(&mut self, plan: Plan) -> anyhow::Result<Changes> {
-        let outcome = self.apply(plan).await;
-        match &outcome {
-            Ok(changes) => self.status.set_reload(true, changes.to_string()),
-            Err(error) => self.status.set_reload(false, format!("{error:#}")),
-        }
-        outcome
+        self.apply(plan).await.inspect_err(|error| self.not_reloaded(format!("{error:#}")))
     }
 
     pub(super) async fn apply(&mut self, plan: Plan) -> anyhow::Result<Changes> {

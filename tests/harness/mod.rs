@@ -32,9 +32,19 @@ impl Catchment {
         Catchment::start_with(Path::new(env!("CARGO_BIN_EXE_catchment")), config)
     }
 
+    /// Runs the configuration in `file`, which may change and be read again.
+    pub fn start_file(file: &Path) -> Catchment {
+        Catchment::spawn(Path::new(env!("CARGO_BIN_EXE_catchment")), &file.display().to_string())
+    }
+
     pub fn start_with(binary: &Path, config: &str) -> Catchment {
+        Catchment::spawn(binary, &format!("yaml:{config}"))
+    }
+
+    fn spawn(binary: &Path, config: &str) -> Catchment {
         let mut child = Command::new(binary)
-            .args(["run", "--config", &format!("yaml:{config}"), "--set", "service.telemetry.logs.encoding=json"])
+            .args(["run", "--config", config, "--set", "service.telemetry.logs.encoding=json"])
+            .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -54,7 +64,7 @@ impl Catchment {
         catchment
     }
 
-    /// Reads its log until `message` comes, noting addresses on the way.
+    /// Reads its log until one comes that begins with `message`, noting addresses on the way.
     pub fn wait_for(&mut self, message: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
@@ -63,29 +73,41 @@ impl Catchment {
             let Ok(entry) = self.logs.recv_timeout(left) else {
                 panic!("no {message:?} from catchment; it said:\n{}", seen.join("\n"));
             };
-            let fields = &entry["fields"];
-            if fields["message"] == "listening"
-                && let (Some(receiver), Some(protocol), Some(address)) =
-                    (fields["receiver"].as_str(), fields["protocol"].as_str(), fields["address"].as_str())
-            {
-                self.addresses.insert(format!("{receiver}/{protocol}"), address.parse().unwrap());
-            }
-            if fields["message"] == "serving"
-                && let (Some(extension), Some(url)) = (fields["extension"].as_str(), fields["url"].as_str())
-            {
-                let address = url.trim_start_matches("http://").trim_end_matches('/');
-                self.addresses.insert(extension.to_owned(), address.parse().unwrap());
-            }
-            if fields["message"].as_str() == Some(message) {
+            self.note_address(&entry["fields"]);
+            if entry["fields"]["message"].as_str().is_some_and(|said| said.starts_with(message)) {
                 return entry;
             }
             seen.push(entry.to_string());
         }
     }
 
+    /// The next entry of its log, once it has come.
+    pub fn next_log(&mut self) -> Value {
+        let entry = self.logs.recv_timeout(PATIENCE).expect("nothing more from catchment");
+        self.note_address(&entry["fields"]);
+        entry
+    }
+
+    fn note_address(&mut self, fields: &Value) {
+        if fields["message"] == "listening"
+            && let (Some(receiver), Some(protocol), Some(address)) =
+                (fields["receiver"].as_str(), fields["protocol"].as_str(), fields["address"].as_str())
+        {
+            self.addresses.insert(format!("{receiver}/{protocol}"), address.parse().unwrap());
+        }
+        if fields["message"] == "serving"
+            && let (Some(extension), Some(url)) = (fields["extension"].as_str(), fields["url"].as_str())
+        {
+            let address = url.trim_start_matches("http://").trim_end_matches('/');
+            self.addresses.insert(extension.to_owned(), address.parse().unwrap());
+        }
+    }
+
     /// All it has logged since the last look.
-    pub fn logged(&self) -> Vec<Value> {
-        self.logs.try_iter().collect()
+    pub fn logged(&mut self) -> Vec<Value> {
+        let entries: Vec<Value> = self.logs.try_iter().collect();
+        entries.iter().for_each(|entry| self.note_address(&entry["fields"]));
+        entries
     }
 
     pub fn address(&self, name: &str) -> SocketAddr {
@@ -98,6 +120,11 @@ impl Catchment {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// JSON from the dashboard's server.
+    pub async fn get(&self, path: &str) -> Value {
+        client().get(format!("{}{path}", self.url("dashboard"))).send().await.unwrap().json().await.unwrap()
     }
 
     /// SQL over HTTP: one JSON array a row.

@@ -1,39 +1,58 @@
-//! An OTLP/HTTP destination that keeps what it is sent.
+//! An OTLP/HTTP destination that hands on what it is sent.
 
+use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::routing::post;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
-/// What came: the path and the decompressed body.
-pub type Taken = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+/// The path and the decompressed body.
+pub type Taken = (String, Vec<u8>);
 
 pub struct Sink {
     pub address: SocketAddr,
-    pub taken: Taken,
+    taken: mpsc::UnboundedReceiver<Taken>,
 }
 
 impl Sink {
-    /// On `address`, which may have port 0.
-    pub async fn start(address: SocketAddr) -> Sink {
-        let taken = Taken::default();
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    /// On a port of the system's choice.
+    pub async fn start() -> Sink {
+        Sink::on(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub fn on(listener: TcpListener) -> Sink {
+        let (sender, taken) = mpsc::unbounded_channel();
         let address = listener.local_addr().unwrap();
-        let app = Router::new()
-            .route("/v1/{signal}", post(take))
-            .layer(DefaultBodyLimit::max(64 << 20))
-            .with_state(taken.clone());
+        let app =
+            Router::new().route("/v1/{signal}", post(take)).layer(DefaultBodyLimit::max(64 << 20)).with_state(sender);
         tokio::spawn(async move { axum::serve(listener, app).await });
         Sink { address, taken }
+    }
+
+    /// The next request, once it has come.
+    pub async fn next(&mut self) -> Taken {
+        let next = tokio::time::timeout(super::PATIENCE, self.taken.recv()).await;
+        next.expect("nothing more arrives").expect("the sink stands")
+    }
+
+    /// The next request to `path`; what comes before it is let go.
+    pub async fn next_to(&mut self, path: &str) -> Vec<u8> {
+        loop {
+            match self.next().await {
+                (to, body) if to == path => return body,
+                _ => {}
+            }
+        }
     }
 }
 
 async fn take(
-    State(taken): State<Taken>,
+    State(sender): State<mpsc::UnboundedSender<Taken>>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -41,12 +60,13 @@ async fn take(
     let body = match headers.get(header::CONTENT_ENCODING).map(|v| v.as_bytes()) {
         Some(b"gzip") => {
             let mut plain = Vec::new();
-            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&body[..]), &mut plain).unwrap();
+            flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
             plain
         }
         None => body.to_vec(),
         Some(other) => panic!("unexpected content-encoding {other:?}"),
     };
-    taken.lock().unwrap().push((uri.path().to_owned(), body));
+    // The test may have ended.
+    let _ = sender.send((uri.path().to_owned(), body));
     ([(header::CONTENT_TYPE, "application/x-protobuf")], ())
 }
