@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The folder of a real part (`collector`, `node`, `python`); or `None`, after saying that this test is skipped,
+/// The folder of a real part (`browser`, `collector`, `go`, `java`, `node`, `python`); or `None`, after saying that this test is skipped,
 /// on stderr and in the list that `cargo xtask test` closes with.
 pub fn find(part: &str) -> Option<PathBuf> {
     let folder = peers().join(part);
@@ -28,6 +28,18 @@ pub fn python() -> Option<PathBuf> {
 /// A folder with `node_modules` (the OpenTelemetry SDK and its OTLP exporters): run scripts with `NODE_PATH` set to it.
 pub fn node_modules() -> Option<PathBuf> {
     Some(find("node")?.join("node_modules"))
+}
+
+/// Node's modules `playwright-core` and `axe-core`, and the system's Chromium for them to drive.
+pub struct Browser {
+    pub node_modules: PathBuf,
+    pub chromium: PathBuf,
+}
+
+pub fn browser() -> Option<Browser> {
+    let folder = find("browser")?;
+    let chromium = std::fs::read_to_string(folder.join("chromium")).unwrap_or_default();
+    Some(Browser { node_modules: folder.join("node_modules"), chromium: chromium.trim().into() })
 }
 
 /// Says that the running test is skipped for want of `part`.

@@ -6,20 +6,27 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command-line tool for developers: it talks on the terminal
 
+mod install;
 mod parts;
+mod system;
 mod tally;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
 use parts::{PARTS, Place};
 use tally::Tally;
 
+/// Nobody waits for real parts any more.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
 const USAGE: &str = "\
 cargo xtask test [--no-install] [-q] [arguments for cargo test]
-    installs the real parts that are missing, then runs cargo test --workspace with them
+    installs the real parts that are missing while it builds, then runs cargo test --workspace with them
 cargo xtask peers [name...]
     installs the real parts (all, or those named) and says where they are";
 
@@ -59,8 +66,15 @@ fn install(place: &Place, names: &[String]) -> anyhow::Result<bool> {
     }
     let mut all = true;
     for part in PARTS.iter().filter(|part| names.is_empty() || names.iter().any(|name| name == part.name)) {
+        if STOPPED.load(Ordering::Relaxed) {
+            break;
+        }
+        let began = Instant::now();
         match part.ensure(place) {
-            Ok(()) => eprintln!("xtask: {} is in {}", part.name, place.of(part).display()),
+            Ok(()) => {
+                let took = began.elapsed().as_secs();
+                eprintln!("xtask: {} is in {} ({took} s)", part.name, place.of(part).display());
+            }
             Err(error) => {
                 all = false;
                 eprintln!("xtask: {} cannot be had: {error:#}", part.name);
@@ -72,17 +86,15 @@ fn install(place: &Place, names: &[String]) -> anyhow::Result<bool> {
 
 fn test(place: &Place, args: &[String]) -> anyhow::Result<ExitCode> {
     let (ours, cargo): (Vec<_>, Vec<_>) = args.iter().partition(|arg| *arg == "--no-install");
-    if ours.is_empty() {
-        install(place, &[])?;
+    if ours.is_empty() && !build_and_install(place, &cargo)? {
+        return Ok(ExitCode::FAILURE);
     }
     let skipped = place.peers.join("skipped");
     std::fs::write(&skipped, "").with_context(|| format!("emptying {}", skipped.display()))?;
 
-    let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["test", "--workspace", "--no-fail-fast"])
+    let mut child = cargo_test(place)
+        .arg("--no-fail-fast")
         .args(cargo)
-        .current_dir(&place.repo)
-        .env("CATCHMENT_PEERS", &place.peers)
         .stdout(Stdio::piped())
         .spawn()
         .context("starting cargo test")?;
@@ -92,6 +104,27 @@ fn test(place: &Place, args: &[String]) -> anyhow::Result<ExitCode> {
     tally.skips(&std::fs::read_to_string(&skipped)?);
     println!("{tally}");
     Ok(code(passed))
+}
+
+/// The tests are built while the parts are installed: mostly, those wait for the network. False: they do not build.
+fn build_and_install(place: &Place, cargo: &[&String]) -> anyhow::Result<bool> {
+    let for_cargo = cargo.iter().take_while(|arg| *arg != &"--");
+    std::thread::scope(|scope| {
+        let installing = scope.spawn(|| install(place, &[]));
+        let built = cargo_test(place).arg("--no-run").args(for_cargo).status().context("starting cargo test")?;
+        if !built.success() {
+            STOPPED.store(true, Ordering::Relaxed);
+            install::stop();
+        }
+        let installed = installing.join().unwrap_or_else(|_| bail!("installing real parts ended in a panic"));
+        installed.map(|_| built.success())
+    })
+}
+
+fn cargo_test(place: &Place) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["test", "--workspace"]).current_dir(&place.repo).env("CATCHMENT_PEERS", &place.peers);
+    command
 }
 
 fn code(good: bool) -> ExitCode {

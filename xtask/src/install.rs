@@ -1,0 +1,118 @@
+//! How each real part is installed: fills a folder that holds a copy of its pins.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, bail};
+
+/// The Collector's own builder writes the program; `go build` takes the modules named in the manifest. The
+/// builder's own `go mod tidy` is not used: it wants every module's test dependencies too.
+pub fn collector(folder: &Path) -> anyhow::Result<()> {
+    let manifest = std::fs::read_to_string(folder.join("builder.yaml"))?;
+    let value = |key: &str| {
+        let line = manifest.lines().find_map(|line| line.trim().strip_prefix(key));
+        line.map(str::trim).with_context(|| format!("builder.yaml has no `{key}`"))
+    };
+    let version = value("version:")?;
+    let (major, minor) = go_version()?;
+    if (major, minor) < (1, 25) {
+        bail!("building the Collector needs Go 1.25 or newer, and this is {major}.{minor}");
+    }
+    let builder = format!("go.opentelemetry.io/collector/cmd/builder@v{version}");
+    go(folder, &["install", &builder])?;
+    run(Command::new(folder.join("bin/builder"))
+        .args(["--config", "builder.yaml", "--skip-get-modules", "--skip-compilation"])
+        .current_dir(folder))?;
+
+    let mut modules = format!("go.opentelemetry.io/collector/otelcol v{version}\n");
+    for module in manifest.lines().filter_map(|line| line.trim().strip_prefix("- gomod: ")) {
+        modules.push_str(module);
+        modules.push('\n');
+    }
+    let build = folder.join("build");
+    std::fs::write(build.join("go.mod"), format!("module otelcol-peer\n\ngo 1.25.0\n\nrequire (\n{modules})\n"))?;
+    go(&build, &["build", "-mod=mod", "-trimpath", "-ldflags=-s -w", "-o", "../otelcol-peer", "."])
+}
+
+fn go_version() -> anyhow::Result<(u32, u32)> {
+    let output = Command::new("go").args(["env", "GOVERSION"]).output().context("Go is not installed")?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("go").to_owned();
+    let mut numbers = version.split(['.', 'r', 'b', '-']).map_while(|number| number.parse().ok());
+    numbers.next().zip(numbers.next()).with_context(|| format!("what version of Go is {version:?}?"))
+}
+
+/// One package at a time: the Collector's largest packages take about a gigabyte each to compile.
+fn go(folder: &Path, args: &[&str]) -> anyhow::Result<()> {
+    let bin = folder.join("bin");
+    run(Command::new("nice")
+        .args(["-n", "10", "go"])
+        .args(args)
+        .current_dir(folder)
+        .env("GOBIN", bin)
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-buildvcs=false -p=1")
+        .env("CGO_ENABLED", "0"))
+}
+
+pub fn go_modules(folder: &Path) -> anyhow::Result<()> {
+    go(folder, &["mod", "download"])
+}
+
+/// Leaves the class path in `classpath`.
+pub fn java(folder: &Path) -> anyhow::Result<()> {
+    run(Command::new("mvn")
+        .args(["--quiet", "--batch-mode", "dependency:build-classpath", "-Dmdep.outputFile=classpath"])
+        .current_dir(folder))
+}
+
+pub fn node(folder: &Path) -> anyhow::Result<()> {
+    run(Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
+        .current_dir(folder))
+}
+
+pub fn python(folder: &Path) -> anyhow::Result<()> {
+    run(Command::new("python3").args(["-m", "venv", "venv"]).current_dir(folder))?;
+    run(Command::new(folder.join("venv/bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "-r", "requirements.txt"])
+        .current_dir(folder))
+}
+
+/// Leaves the path of the system's Chromium in `chromium`.
+pub fn browser(folder: &Path) -> anyhow::Result<()> {
+    node(folder)?;
+    let found = Command::new("which").arg("chromium").output().context("looking for chromium")?;
+    Ok(std::fs::write(folder.join("chromium"), found.stdout.trim_ascii())?)
+}
+
+/// The command that runs.
+static RUNNING: Mutex<Option<u32>> = Mutex::new(None);
+
+/// Runs `command` quietly; an error shows the end of what it said.
+pub fn run(command: &mut Command) -> anyhow::Result<()> {
+    let shown = format!("{command:?}");
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let child = child.with_context(|| format!("starting {shown}"))?;
+    *running() = Some(child.id());
+    let output = child.wait_with_output();
+    *running() = None;
+    let output = output.with_context(|| format!("waiting for {shown}"))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let lines = text.lines().collect::<Vec<_>>();
+        bail!("{shown}: {}\n{}", output.status, lines[lines.len().saturating_sub(12)..].join("\n"));
+    }
+    Ok(())
+}
+
+/// Ends the command that runs.
+pub fn stop() {
+    if let Some(id) = *running() {
+        let _ = Command::new("kill").arg(id.to_string()).status();
+    }
+}
+
+fn running() -> MutexGuard<'static, Option<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
