@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use catchment_pipeline::component::{ExportError, Occasionally};
+use catchment_pipeline::otlp::answer::{PartialSuccess, Response, RpcStatus};
 use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER};
 use prost::Message;
@@ -70,7 +71,9 @@ pub(crate) fn from_success(headers: &HeaderMap, body: &[u8]) -> Result<(), Expor
 /// The three signals' responses are one message on the wire.
 pub(crate) fn from_response(response: &[u8]) -> Result<(), ExportError> {
     match Response::decode(response) {
-        Ok(Response { partial_success: Some(partial) }) => rejected(partial.rejected, &partial.error_message),
+        Ok(Response { partial_success: Some(PartialSuccess { rejected: count, error_message }) }) => {
+            rejected(count, &error_message)
+        }
         Ok(Response { partial_success: None }) => Ok(()),
         // It was taken; what else was said is not understood.
         Err(error) => {
@@ -127,58 +130,7 @@ fn wait(text: &str, now: SystemTime) -> Option<Duration> {
 }
 
 fn retry_info(details: &[u8]) -> Option<Duration> {
-    let status = RpcStatus::decode(details).ok()?;
-    let info = status.details.iter().find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))?;
-    let delay = RetryInfo::decode(&info.value[..]).ok()?.delay.unwrap_or_default();
-    let (seconds, nanos) = (u64::try_from(delay.seconds).ok()?, u32::try_from(delay.nanos).ok()?);
-    Some(Duration::new(seconds.min(LONGEST_WAIT.as_secs()), nanos.min(999_999_999)))
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Response {
-    #[prost(message, optional, tag = "1")]
-    partial_success: Option<PartialSuccess>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
-}
-
-/// `google.rpc.Status`.
-#[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct RetryInfo {
-    #[prost(message, optional, tag = "1")]
-    delay: Option<Delay>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Delay {
-    #[prost(int64, tag = "1")]
-    seconds: i64,
-    #[prost(int32, tag = "2")]
-    nanos: i32,
+    RpcStatus::decode(details).ok()?.retry_after().map(|wait| wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -204,9 +156,7 @@ mod tests {
             let expect = if retryable.contains(&code) { "T" } else { "P" };
             assert_eq!(kind(from_grpc(&Status::new(Code::from(code), "m"))), expect, "{code}");
         }
-        let info = RetryInfo { delay: Some(Delay { seconds: 2, nanos: 500_000_000 }) };
-        let any = Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() };
-        let status = RpcStatus { code: 8, message: "m".into(), details: vec![any] };
+        let status = RpcStatus::new(8, "m".into(), Some(Duration::from_millis(2500)));
         let exhausted = Status::with_details(Code::ResourceExhausted, "m", status.encode_to_vec().into());
         assert_eq!(kind(from_grpc(&exhausted)), "T 2.5s");
     }

@@ -18,6 +18,7 @@ mod sets;
 pub(crate) mod valid;
 mod wire;
 
+pub mod answer;
 pub mod json;
 
 use crate::batch::{Rows, Signal};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use bytes::Bytes;
 use catchment_pipeline::component::Refused;
+use catchment_pipeline::otlp::answer::RpcStatus;
 use http_body::{Body, Frame, SizeHint};
-use prost::Message;
 use tonic::Code;
 
 /// A whole response body, with a gRPC response's trailers.
@@ -104,45 +104,6 @@ impl Refusal {
 
     /// `google.rpc.Status`, with a `RetryInfo` when the sender should come again.
     pub(super) fn status(&self) -> RpcStatus {
-        let details = self.retry_after().map(|wait| {
-            let delay =
-                Delay { seconds: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), nanos: wait.subsec_nanos() as i32 };
-            let info = RetryInfo { delay: Some(delay) };
-            Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() }
-        });
-        RpcStatus { code: self.code() as i32, message: self.message.clone(), details: details.into_iter().collect() }
+        RpcStatus::new(self.code() as i32, self.message.clone(), self.retry_after())
     }
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    pub(super) code: i32,
-    #[prost(string, tag = "2")]
-    pub(super) message: String,
-    #[prost(message, repeated, tag = "3")]
-    pub(super) details: Vec<Any>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Any {
-    #[prost(string, tag = "1")]
-    pub(super) type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    pub(super) value: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct RetryInfo {
-    #[prost(message, optional, tag = "1")]
-    pub(super) delay: Option<Delay>,
-}
-
-/// `google.protobuf.Duration`.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Delay {
-    #[prost(int64, tag = "1")]
-    pub(super) seconds: i64,
-    #[prost(int32, tag = "2")]
-    pub(super) nanos: i32,
 }

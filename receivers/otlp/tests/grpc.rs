@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use catchment_pipeline::batch::Signal;
+use catchment_pipeline::otlp::answer::RpcStatus;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
@@ -10,7 +11,6 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-use super::super::answer::{RetryInfo, RpcStatus};
 use super::*;
 
 const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -86,7 +86,7 @@ async fn refusals() {
     running.refuse(Refused::Busy { retry_after: Duration::from_millis(2500), reason: "the log is full".into() });
     let busy = export(&mut client, logs("a")).await.unwrap_err();
     assert_eq!((busy.code(), busy.message()), (Code::Unavailable, "the log is full"));
-    assert_eq!(retry_delay(&busy), Some((2, 500_000_000)));
+    assert_eq!(retry_delay(&busy), Some(Duration::from_millis(2500)));
 
     let unknown = call::<_, ExportLogsServiceResponse>(&mut client, "/a.B/C", logs("a")).await.unwrap_err();
     assert_eq!(unknown.code(), Code::Unimplemented);
@@ -95,11 +95,8 @@ async fn refusals() {
     running.stop().await;
 }
 
-fn retry_delay(status: &Status) -> Option<(i64, i32)> {
-    let status = RpcStatus::decode(status.details()).unwrap();
-    let info = status.details.first()?;
-    assert_eq!(info.type_url, "type.googleapis.com/google.rpc.RetryInfo");
-    RetryInfo::decode(&info.value[..]).unwrap().delay.map(|delay| (delay.seconds, delay.nanos))
+fn retry_delay(status: &Status) -> Option<Duration> {
+    RpcStatus::decode(status.details()).unwrap().retry_after()
 }
 
 #[tokio::test]
@@ -109,7 +106,7 @@ async fn admission_refuses_before_holding() {
     let held = running.admission.admit(64 << 10).unwrap();
     let refused = export(&mut client, logs(&"x".repeat(100 << 10))).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
-    assert_eq!(retry_delay(&refused), Some((1, 0)));
+    assert_eq!(retry_delay(&refused), Some(Duration::from_secs(1)));
     drop(held);
     let never = export(&mut client, logs(&"x".repeat(1 << 20))).await.unwrap_err();
     assert_eq!((never.code(), retry_delay(&never)), (Code::ResourceExhausted, None), "it does not fit by itself");

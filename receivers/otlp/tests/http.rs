@@ -1,11 +1,11 @@
 use std::io::Write;
 
 use catchment_pipeline::batch::Signal;
+use catchment_pipeline::otlp::answer::RpcStatus;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::answer::RpcStatus;
 use super::*;
 
 fn client() -> Client {
