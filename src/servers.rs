@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
 use axum::Router;
 use catchment_dashboard::{Dashboard, HttpServer, Limits, Sources, health_check};
 use catchment_pipeline::config::Plan;

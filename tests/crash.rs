@@ -29,7 +29,9 @@ async fn send_until_it_dies(url: String, next: Arc<AtomicI64>, ledger: Ledger) {
             .body(load::metrics(seq, POINTS));
         match request.send().await {
             Ok(response) if response.status().is_success() => {
-                ledger.send_modify(|ledger| drop(ledger.insert(seq)));
+                ledger.send_modify(|ledger| {
+                    ledger.insert(seq);
+                });
             }
             Ok(response) => assert!(matches!(response.status().as_u16(), 429 | 503), "{}", response.status()),
             Err(_) => return,

@@ -60,6 +60,7 @@ exporters:
   otlp_http/refusing: {{ endpoint: http://{refusing} }}
 service:
   extensions: [lake, dashboard]
+  admission: {{ request_limit_mib: 32 }}
   telemetry:
     metrics:
       readers:
@@ -123,7 +124,7 @@ const EXPECTED: &[(&str, &str, &str, fn(f64) -> bool)] = &[
     ("catchment.lake.flush.time", "", "", |v| v > 0.0),
     ("catchment.lake.flush.failures", "", "", |v| v == 0.0),
     ("catchment.lake.file.rows", "table", "metrics", |v| v >= POINTS as f64),
-    ("catchment.admission.limit", "", "", |v| v >= f64::from(8 << 20)),
+    ("catchment.admission.limit", "", "", |v| v == f64::from(32 << 20)),
     ("process.memory.usage", "", "", |v| v > f64::from(1 << 20)),
     ("process.cpu.time", "cpu.mode", "user", |v| v > 0.0),
 ];

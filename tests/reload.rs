@@ -22,6 +22,8 @@ struct Bench {
     file: PathBuf,
     _folder: tempfile::TempDir,
     lake: PathBuf,
+    /// What it has logged.
+    said: Vec<Value>,
 }
 
 /// What differs from one configuration to the next.
@@ -75,7 +77,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let (file, lake) = (folder.path().join("catchment.yaml"), folder.path().join("lake"));
         config.write(&file, &lake);
-        Bench { catchment: Catchment::start_file(&file), file, _folder: folder, lake }
+        Bench { catchment: Catchment::start_file(&file), file, _folder: folder, lake, said: Vec::new() }
     }
 
     /// Reads `config`, and says whether it was applied and what was said of it.
@@ -91,7 +93,7 @@ impl Bench {
         loop {
             let reload = self.catchment.get("/api/v1/pipeline").await["reload"].clone();
             if reload["at_unix_ms"] != before {
-                self.catchment.logged();
+                self.said.extend(self.catchment.logged());
                 return (reload["applied"] == Value::Bool(true), reload["message"].as_str().unwrap().to_owned());
             }
             assert!(Instant::now() < deadline, "no reload: {:?}", self.catchment.logged());
@@ -220,7 +222,12 @@ async fn settings_of_the_lake_and_the_log_level_apply_and_the_rest_is_named() {
     }
     let (applied, _) = bench.reload(&Config { exporters: "parquet, debug", ..config }).await;
     assert!(applied);
-    bench.catchment.wait_for("caught up with what the log held"); // said at debug level only
+    // Said at debug level only.
+    let caught_up = |entry: &Value| entry["fields"]["message"] == "caught up with what the log held at the start";
+    while !bench.said.iter().any(caught_up) {
+        let entry = bench.catchment.next_log();
+        bench.said.push(entry);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,6 +121,7 @@ impl Data for Fake {
             last_flush: Some(SystemTime::now()),
             last_flush_duration: Some(Duration::from_millis(120)),
             last_flush_error: None,
+            ..LakeStats::default()
         }
     }
 }

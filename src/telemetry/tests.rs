@@ -152,10 +152,10 @@ fn target(yaml: &str) -> config::Telemetry {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_down_does_not_stop_the_start() {
-    let telemetry = Telemetry::start(&target(
+    let settings = target(
         "telemetry: { traces: { processors: [{ batch: { exporter: { otlp: { endpoint: 'http://127.0.0.1:1' } } } }] } }",
-    ));
-    let telemetry = telemetry.await.unwrap();
+    );
+    let telemetry = Telemetry::start(&settings).await.unwrap();
     assert!(telemetry.tracer().is_some());
     telemetry.shutdown().await;
 }

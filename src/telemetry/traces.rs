@@ -83,7 +83,7 @@ impl Switch {
 /// the client that ships these, which would otherwise beget spans for ever. Log events are the logger's.
 pub fn layer<S>(provider: Option<&SdkTracerProvider>) -> (impl Layer<S> + use<S>, Switch)
 where
-    S: Subscriber + for<'a> LookupSpan<'a>,
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let wanted = Arc::new(AtomicBool::new(provider.is_some()));
     let of = |provider: &SdkTracerProvider| tracing_opentelemetry::layer().with_tracer(provider.tracer("catchment"));

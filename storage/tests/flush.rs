@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tempfile::tempdir;
 
 use super::data::{DAY, SECOND, cpu, mixed};
-use super::{append, ask, lake, options, try_ask};
+use super::{append, ask, lake, options, try_ask, wait};
 use crate::journal::Journal;
 use crate::lake::{Step, lock};
 use crate::schema::TABLES;

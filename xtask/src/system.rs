@@ -39,8 +39,9 @@ impl Tool {
 
 fn works(command: &[&str]) -> bool {
     let Some((program, arguments)) = command.split_first() else { return false };
-    let quiet = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 fn apt(packages: &[&str]) -> anyhow::Result<()> {

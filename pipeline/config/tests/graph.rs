@@ -159,6 +159,7 @@ exporters:
   debug/unused:
 service:
   extensions: [lake/b, lake/a]
+  admission: { request_limit_mib: 64 }
   telemetry:
     resource: { service.name: me, service.instance.id: }
     logs: { level: WARN, encoding: json }
@@ -195,6 +196,7 @@ fn a_good_configuration_is_planned() {
           help: list it in a pipeline, or remove it"]
     );
 
+    assert_eq!(plan.admission, Some(64 << 20));
     let telemetry = plan.telemetry;
     assert_eq!((telemetry.log_level, telemetry.log_encoding), (LogLevel::Warn, Encoding::Json));
     assert_eq!(telemetry.prometheus, ["0.0.0.0:9"]);
