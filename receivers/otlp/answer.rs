@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ::http::HeaderMap;
 use bytes::Bytes;
-use catchment_pipeline::component::Refused;
-use catchment_pipeline::otlp::answer::RpcStatus;
+use catchment_pipeline::component::{Accepted, Refused};
+use catchment_pipeline::otlp::answer::{PartialSuccess, Response, RpcStatus};
 use http_body::{Body, Frame, SizeHint};
 use tonic::Code;
 
@@ -106,4 +106,12 @@ impl Refusal {
     pub(super) fn status(&self) -> RpcStatus {
         RpcStatus::new(self.code() as i32, self.message.clone(), self.retry_after())
     }
+}
+
+/// An empty message when everything was taken; else how much was not, and why.
+pub(super) fn response(accepted: Accepted) -> Response {
+    let Accepted { rejected, reason } = accepted;
+    let rejected = i64::try_from(rejected).unwrap_or(i64::MAX);
+    let partial_success = (rejected > 0).then_some(PartialSuccess { rejected, error_message: reason });
+    Response { partial_success }
 }

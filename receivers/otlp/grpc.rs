@@ -5,12 +5,12 @@ use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::{Encoding, Outlet};
+use catchment_pipeline::component::{Accepted, Encoding, Outlet};
 use http_body::Body;
 use prost::Message;
 use tonic::{Code, Status};
 
-use super::answer::{Answer, Refusal, Why};
+use super::answer::{Answer, Refusal, Why, response};
 use super::body::{ASIDE, Limits, Pieces, Reserved, aside};
 use super::decompress::{asked, decompress, names};
 
@@ -33,7 +33,7 @@ where
         return trailers_only(Status::new(Code::Unimplemented, format!("no method {} here", request.uri().path())));
     };
     match take(signal, request, limits, outlet).await {
-        Ok(()) => ok(),
+        Ok(accepted) => ok(accepted),
         Err(refusal) => {
             limits.refusals.note(&refusal);
             let details = refusal.status().encode_to_vec().into();
@@ -58,7 +58,7 @@ fn signal(path: &str) -> Option<Signal> {
     }
 }
 
-async fn take<B>(signal: Signal, request: Request<B>, limits: &Limits, outlet: &Outlet) -> Result<(), Refusal>
+async fn take<B>(signal: Signal, request: Request<B>, limits: &Limits, outlet: &Outlet) -> Result<Accepted, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -74,7 +74,7 @@ where
         Ok((batch, reserved))
     })
     .await?;
-    outlet.send(batch).await.map(drop).map_err(Refusal::pipeline)
+    outlet.send(batch).await.map_err(Refusal::pipeline)
 }
 
 fn unframe(mut message: Pieces, encoding: Option<Encoding>, reserved: &mut Reserved) -> Result<Bytes, Refusal> {
@@ -93,11 +93,15 @@ fn unframe(mut message: Pieces, encoding: Option<Encoding>, reserved: &mut Reser
     }
 }
 
-/// An empty response message is zero bytes long: everything was taken.
-fn ok() -> Response<Answer> {
+fn ok(accepted: Accepted) -> Response<Answer> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    let answer = Answer { data: Some(Bytes::from_static(&[0; PREFIX])), trailers: Some(trailers) };
+    let message = response(accepted).encode_to_vec();
+    let mut data = vec![0; PREFIX];
+    // Uncompressed, and never near 4 GiB.
+    data[1..].copy_from_slice(&u32::try_from(message.len()).unwrap_or_default().to_be_bytes());
+    data.extend_from_slice(&message);
+    let answer = Answer { data: Some(data.into()), trailers: Some(trailers) };
     let mut response = Response::new(answer);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response

@@ -4,13 +4,14 @@ use ::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, Hea
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::{Encoding, Outlet};
+use catchment_pipeline::component::{Accepted, Encoding, Outlet};
+use catchment_pipeline::otlp::answer::PartialSuccess;
 use catchment_pipeline::otlp::json;
 use http_body::Body;
 use prost::Message;
 use serde_json::json;
 
-use super::answer::{Answer, Refusal, Why};
+use super::answer::{Answer, Refusal, Why, response};
 use super::body::{ASIDE, Limits, Pieces, Reserved, aside};
 use super::cors::Cors;
 use super::decompress::{asked, decompress, names};
@@ -95,7 +96,7 @@ where
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, what.into());
     };
     match take(*signal, format, request, settings, outlet).await {
-        Ok(()) => taken(format),
+        Ok(accepted) => taken(*signal, format, accepted),
         Err(refusal) => {
             settings.limits.refusals.note(&refusal);
             refused(format, &refusal, settings)
@@ -109,7 +110,7 @@ async fn take<B>(
     request: Request<B>,
     settings: &Settings,
     outlet: &Outlet,
-) -> Result<(), Refusal>
+) -> Result<Accepted, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -137,16 +138,28 @@ where
         Ok((batch, reserved))
     })
     .await?;
-    outlet.send(batch).await.map(drop).map_err(Refusal::pipeline)
+    outlet.send(batch).await.map_err(Refusal::pipeline)
 }
 
-/// An empty response message: everything was taken.
-fn taken(format: Format) -> Response<Answer> {
+fn taken(signal: Signal, format: Format, accepted: Accepted) -> Response<Answer> {
+    let message = response(accepted);
     let data = match format {
-        Format::Protobuf => Bytes::new(),
-        Format::Json => Bytes::from_static(b"{}"),
+        Format::Protobuf => message.encode_to_vec(),
+        Format::Json => match message.partial_success {
+            None => b"{}".to_vec(),
+            Some(PartialSuccess { rejected, error_message }) => {
+                let count = match signal {
+                    Signal::Metrics => "rejectedDataPoints",
+                    Signal::Logs => "rejectedLogRecords",
+                    Signal::Traces => "rejectedSpans",
+                };
+                // 64-bit integers are strings in OTLP/JSON.
+                let partial = json!({ count: rejected.to_string(), "errorMessage": error_message });
+                json!({ "partialSuccess": partial }).to_string().into_bytes()
+            }
+        },
     };
-    let mut response = Response::new(Answer { data: Some(data), trailers: None });
+    let mut response = Response::new(Answer { data: Some(data.into()), trailers: None });
     response.headers_mut().insert(CONTENT_TYPE, format.content_type());
     response
 }

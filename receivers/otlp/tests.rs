@@ -26,6 +26,8 @@ use super::read;
 struct Pipeline {
     taken: Mutex<Vec<(Signal, Vec<u8>)>>,
     refuse: Mutex<Option<Refused>>,
+    /// What it says of batches that it takes.
+    accepted: Mutex<Accepted>,
     /// Held: batches wait for it.
     gate: tokio::sync::RwLock<()>,
 }
@@ -38,7 +40,7 @@ impl Accept for Pipeline {
             return Err(refused);
         }
         self.taken.lock().unwrap().push((batch.signal(), batch.otlp().to_vec()));
-        Ok(Accepted::default())
+        Ok(self.accepted.lock().unwrap().clone())
     }
 }
 
@@ -54,6 +56,10 @@ struct Running {
 impl Running {
     fn taken(&self) -> Vec<(Signal, Vec<u8>)> {
         self.pipeline.taken.lock().unwrap().clone()
+    }
+
+    fn reject(&self, rejected: usize, reason: &str) {
+        *self.pipeline.accepted.lock().unwrap() = Accepted { rejected, reason: reason.to_owned() };
     }
 
     fn refuse(&self, refused: Refused) {

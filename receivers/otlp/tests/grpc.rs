@@ -53,6 +53,28 @@ async fn three_services_take_the_bytes_as_they_are() {
     running.stop().await;
 }
 
+/// Read with the official messages, each signal with its own.
+#[tokio::test]
+async fn rejected_items_are_partial_success() {
+    let running = start(BOTH).await;
+    running.reject(2, "late");
+    let mut client = client(&running).await;
+    let logs: ExportLogsServiceResponse = call(&mut client, LOGS, logs("a")).await.unwrap();
+    let logs = logs.partial_success.unwrap();
+    assert_eq!((logs.rejected_log_records, logs.error_message.as_str()), (2, "late"));
+    let metrics = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+    let metrics: ExportMetricsServiceResponse =
+        call(&mut client, metrics, ExportMetricsServiceRequest::default()).await.unwrap();
+    let metrics = metrics.partial_success.unwrap();
+    assert_eq!((metrics.rejected_data_points, metrics.error_message.as_str()), (2, "late"));
+    let traces = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let traces: ExportTraceServiceResponse =
+        call(&mut client, traces, ExportTraceServiceRequest::default()).await.unwrap();
+    let traces = traces.partial_success.unwrap();
+    assert_eq!((traces.rejected_spans, traces.error_message.as_str()), (2, "late"));
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn compressions_of_tonic() {
     let running = start(BOTH).await;

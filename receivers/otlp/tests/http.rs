@@ -2,6 +2,7 @@ use std::io::Write;
 
 use catchment_pipeline::batch::Signal;
 use catchment_pipeline::otlp::answer::RpcStatus;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +40,30 @@ async fn protobuf_and_json_are_answered_in_kind() {
     let decoded = taken.iter().map(|(_, bytes)| ExportLogsServiceRequest::decode(&bytes[..]).unwrap());
     assert!(decoded.into_iter().all(|request| request == logs("a")));
     running.assert_released();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rejected_items_are_partial_success() {
+    let running = start(BOTH).await;
+    running.reject(2, "late");
+    let answer = post(&running, PROTOBUF, bytes_of("a")).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let answer = ExportLogsServiceResponse::decode(answer.bytes().await.unwrap()).unwrap();
+    let partial = answer.partial_success.unwrap();
+    assert_eq!((partial.rejected_log_records, partial.error_message.as_str()), (2, "late"));
+    for (signal, request, count) in [
+        ("logs", "resourceLogs", "rejectedLogRecords"),
+        ("metrics", "resourceMetrics", "rejectedDataPoints"),
+        ("traces", "resourceSpans", "rejectedSpans"),
+    ] {
+        let post = client().post(format!("http://{}/v1/{signal}", running.http));
+        let post = post.header("content-type", "application/json").body(json!({ request: [] }).to_string());
+        let answer = post.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{signal}");
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(answer, json!({ "partialSuccess": { count: "2", "errorMessage": "late" } }), "{signal}");
+    }
     running.stop().await;
 }
 
