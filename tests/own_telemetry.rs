@@ -105,8 +105,10 @@ async fn refusing() -> SocketAddr {
     address
 }
 
-/// Metric, attribute and its value that tell the component, and what is to be seen: all of the list.
-const EXPECTED: &[(&str, &str, &str, fn(f64) -> bool)] = &[
+/// Metric, attribute and its value that tell the component, and what is to be seen.
+type Expected = (&'static str, &'static str, &'static str, fn(f64) -> bool);
+
+const EXPECTED: &[Expected] = &[
     ("catchment.receiver.accepted", "component.id", "otlp", |v| v == POINTS as f64),
     ("catchment.receiver.refused", "component.id", "otlp", |v| v == 1.0),
     ("catchment.receiver.refused_requests", "error.type", "malformed", |v| v == 1.0),
@@ -211,7 +213,8 @@ async fn own_metrics_and_spans_are_pushed() {
                 let request = ExportMetricsServiceRequest::decode(&body[..]).unwrap();
                 let metrics =
                     request.resource_metrics.iter().flat_map(|of| &of.scope_metrics).flat_map(|of| &of.metrics);
-                accepted = metrics.cloned().find(|metric| metric.name == "catchment.receiver.accepted").or(accepted);
+                let mut metrics = metrics.filter(|metric| metric.name == "catchment.receiver.accepted");
+                accepted = metrics.next().cloned().or(accepted);
             }
             (path, body) => {
                 assert_eq!(path, "/v1/traces");

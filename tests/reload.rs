@@ -216,7 +216,7 @@ async fn settings_of_the_lake_and_the_log_level_apply_and_the_rest_is_named() {
     let fixed = "not without a restart: the log's max_size, the lake's promoted columns, service::telemetry::resource";
     assert!(applied && message.contains("the lake flushes as told now") && message.ends_with(fixed), "{message}");
     let deadline = Instant::now() + PATIENCE;
-    while bench.catchment.get("/api/v1/lake").await["durable_position"] == Value::from(0) {
+    while bench.catchment.get("/api/v1/lake").await["durable_position"] == 0 {
         assert!(Instant::now() < deadline, "not flushed");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -91,10 +91,10 @@ impl Telemetry {
 
     /// Opens where `settings` send to, when that is not where things go already. Nothing changes yet.
     pub async fn prepare(&self, settings: &config::Telemetry) -> anyhow::Result<Option<Next>> {
-        let same = |of: fn(&config::Telemetry) -> (&Vec<MetricExport>, &Vec<config::SpanExport>, f64)| {
-            of(&self.settings) == of(settings)
-        };
-        let unchanged = same(|settings| (&settings.metric_exports, &settings.trace_exports, settings.trace_ratio));
+        let now = &self.settings;
+        let unchanged = now.metric_exports == settings.metric_exports
+            && now.trace_exports == settings.trace_exports
+            && now.trace_ratio == settings.trace_ratio;
         if unchanged { Ok(None) } else { self.open(settings).await.map(Some) }
     }
 

@@ -71,7 +71,9 @@ impl SpanExporter for Spans {
 }
 
 /// Exchanges where spans go while the process runs.
-pub struct Switch(Box<dyn Fn(Option<&SdkTracerProvider>) + Send + Sync>);
+pub struct Switch(Box<Exchange>);
+
+type Exchange = dyn Fn(Option<&SdkTracerProvider>) + Send + Sync;
 
 impl Switch {
     pub fn set(&self, provider: Option<&SdkTracerProvider>) {
