@@ -24,6 +24,10 @@ function themeScript(): Plugin {
   };
 }
 
+const target = process.env.CATCHMENT_URL ?? 'http://localhost:8080';
+// The server answers pages of its own origin only: to it, the development server's are.
+const proxy = { '/api': { target, ws: true, changeOrigin: true, headers: { Origin: target } } };
+
 export default defineConfig({
   appType: 'spa',
   plugins: [themeScript()],
@@ -35,8 +39,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
-  server: {
-    proxy: { '/api': { target: process.env.CATCHMENT_URL ?? 'http://localhost:8080', ws: true, changeOrigin: true } },
-  },
+  server: { proxy },
+  preview: { proxy },
   test: { environment: 'happy-dom', include: ['src/**/*.test.ts', 'src/**/*.test.tsx'] },
 } as Parameters<typeof defineConfig>[0]);
