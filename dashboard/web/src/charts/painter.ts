@@ -60,7 +60,9 @@ export function paint(context: CanvasRenderingContext2D, scene: Scene): void {
   if (set.times.length === 0) return;
   context.save();
   context.beginPath();
-  context.rect(box.left, box.top, box.width, box.height);
+  // A line on the frame is seen in full.
+  const edge = 2 * scene.ratio;
+  context.rect(box.left, box.top - edge, box.width, box.height + 2 * edge);
   context.clip();
   context.lineJoin = 'bevel';
   if (scene.kind === 'stacked') paintStacked(context, scene);

@@ -30,7 +30,7 @@ export interface Look {
 const Y_AXIS = 58;
 const X_AXIS = 22;
 /** CSS pixels that a label of the time axis needs. */
-const X_LABEL = 76;
+const X_LABEL = 62;
 
 export class TimePlot implements Drawable {
   readonly over: HTMLElement;

@@ -25,14 +25,14 @@ export function Dialog({ title, class: kind = '', onClose, children }: DialogPro
   return (
     <dialog ref={element} class={`dialog ${kind}`} aria-labelledby={heading} onClose={onClose} closedby="any">
       <div class="dialog-body">
-        <header class="dialog-head">
+        <div class="dialog-head">
           <h2 id={heading}>
             <bdi>{title}</bdi>
           </h2>
           <button type="button" class="button quiet icon" aria-label="Close" onClick={onClose}>
             <Icon name="close" />
           </button>
-        </header>
+        </div>
         {children}
       </div>
     </dialog>
