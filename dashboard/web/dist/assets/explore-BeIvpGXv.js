@@ -1,1 +1,0 @@
-import{n as e,t}from"./index-CalpMQS2.js";function n(){return e(t,{title:`Explore is not built yet`})}export{n as default};
