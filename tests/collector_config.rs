@@ -29,7 +29,10 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/collector
 #[tokio::test]
 async fn the_same_configuration_gives_the_same_in_the_collector_and_here() {
     let Some(collector) = peers::collector() else { return };
-    let (theirs, ours) = tokio::join!(drive(&collector), drive(Path::new(env!("CARGO_BIN_EXE_catchment"))));
+    // All at once, so that none is given out twice.
+    let [a, b, c, d] = free_ports();
+    let catchment = Path::new(env!("CARGO_BIN_EXE_catchment"));
+    let (theirs, ours) = tokio::join!(drive(&collector, [a, b]), drive(catchment, [c, d]));
     assert_eq!(ours.app, theirs.app);
     assert_eq!(ours.host_metrics, theirs.host_metrics);
 }
@@ -58,11 +61,10 @@ impl Drop for Running {
     }
 }
 
-async fn drive(program: &Path) -> Outcome {
+async fn drive(program: &Path, [grpc, http]: [u16; 2]) -> Outcome {
     let mut sink = Sink::start().await;
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let [grpc, http] = free_ports();
     let running = Command::new(program)
         .args(["--config", CONFIG])
         .current_dir(folder.path())
@@ -144,8 +146,8 @@ async fn send(running: &mut Running, port: u16, signal: &str, request: &impl Mes
 }
 
 /// Ports that were free a moment ago.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
