@@ -1,6 +1,6 @@
 //! The walk over a request's bytes, driven by a table of OTLP's messages.
 
-use super::wire::{Fault, Reader, Value};
+use super::wire::{Fault, Reader, Value, short_field};
 use super::{FREE_ITEMS, MAX_BYTES, MAX_DEPTH, MIN_ITEM_BYTES, Malformed, TOO_DEEP};
 use crate::batch::Signal;
 
@@ -18,6 +18,10 @@ enum Kind {
     Varints,
     Fixed64s,
     Message(&'static Message),
+    /// A `KeyValue`: most of what there is.
+    Pair,
+    /// An `AnyValue`.
+    Any,
     /// A message that is a point, record or span.
     Item(&'static Message),
     /// A message with items, of which only the kind that comes last counts.
@@ -37,18 +41,20 @@ enum Rule {
 struct Message {
     name: &'static str,
     /// By field number.
-    fields: [(&'static str, Kind); 17],
+    kinds: [Kind; 17],
+    names: [&'static str; 17],
     rule: Rule,
 }
 
 const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> Message {
-    let mut by_number = [("", Kind::Unknown); 17];
+    let (mut kinds, mut names) = ([Kind::Unknown; 17], [""; 17]);
     let mut i = 0;
     while i < fields.len() {
-        by_number[fields[i].0] = (fields[i].1, fields[i].2);
+        let (number, name, kind) = fields[i];
+        (kinds[number], names[number]) = (kind, name);
         i += 1;
     }
-    Message { name, fields: by_number, rule: Rule::None }
+    Message { name, kinds, names, rule: Rule::None }
 }
 
 const fn ruled(rule: Rule, message: Message) -> Message {
@@ -56,7 +62,7 @@ const fn ruled(rule: Rule, message: Message) -> Message {
 }
 
 use Kind::Message as Of;
-use Kind::{Bytes, Fixed32, Fixed64, Fixed64s, Id, Item, OneOf, Text, Varint, Varints};
+use Kind::{Any, Bytes, Fixed32, Fixed64, Fixed64s, Id, Item, OneOf, Pair, Text, Varint, Varints};
 
 static ANY_VALUE: Message = message(
     "AnyValue",
@@ -71,24 +77,24 @@ static ANY_VALUE: Message = message(
         (8, "string_value_strindex", Varint),
     ],
 );
-static ARRAY_VALUE: Message = message("ArrayValue", &[(1, "values", Of(&ANY_VALUE))]);
-static KEY_VALUE_LIST: Message = message("KeyValueList", &[(1, "values", Of(&KEY_VALUE))]);
+static ARRAY_VALUE: Message = message("ArrayValue", &[(1, "values", Any)]);
+static KEY_VALUE_LIST: Message = message("KeyValueList", &[(1, "values", Pair)]);
 static KEY_VALUE: Message =
-    message("KeyValue", &[(1, "key", Text), (2, "value", Of(&ANY_VALUE)), (3, "key_strindex", Varint)]);
+    message("KeyValue", &[(1, "key", Text), (2, "value", Any), (3, "key_strindex", Varint)]);
 static ENTITY_REF: Message = message(
     "EntityRef",
     &[(1, "schema_url", Text), (2, "type", Text), (3, "id_keys", Text), (4, "description_keys", Text)],
 );
 static RESOURCE: Message = message(
     "Resource",
-    &[(1, "attributes", Of(&KEY_VALUE)), (2, "dropped_attributes_count", Varint), (3, "entity_refs", Of(&ENTITY_REF))],
+    &[(1, "attributes", Pair), (2, "dropped_attributes_count", Varint), (3, "entity_refs", Of(&ENTITY_REF))],
 );
 static SCOPE: Message = message(
     "InstrumentationScope",
     &[
         (1, "name", Text),
         (2, "version", Text),
-        (3, "attributes", Of(&KEY_VALUE)),
+        (3, "attributes", Pair),
         (4, "dropped_attributes_count", Varint),
     ],
 );
@@ -111,7 +117,7 @@ static METRIC: Message = message(
         (9, "histogram", OneOf(&HISTOGRAM)),
         (10, "exponential_histogram", OneOf(&EXPONENTIAL_HISTOGRAM)),
         (11, "summary", OneOf(&SUMMARY)),
-        (12, "metadata", Of(&KEY_VALUE)),
+        (12, "metadata", Pair),
     ],
 );
 static GAUGE: Message = message("Gauge", &[(1, "data_points", Item(&NUMBER_DATA_POINT))]);
@@ -138,7 +144,7 @@ static NUMBER_DATA_POINT: Message = message(
         (4, "as_double", Fixed64),
         (5, "exemplars", Of(&EXEMPLAR)),
         (6, "as_int", Fixed64),
-        (7, "attributes", Of(&KEY_VALUE)),
+        (7, "attributes", Pair),
         (8, "flags", Varint),
     ],
 );
@@ -154,7 +160,7 @@ static HISTOGRAM_DATA_POINT: Message = ruled(
             (6, "bucket_counts", Fixed64s),
             (7, "explicit_bounds", Fixed64s),
             (8, "exemplars", Of(&EXEMPLAR)),
-            (9, "attributes", Of(&KEY_VALUE)),
+            (9, "attributes", Pair),
             (10, "flags", Varint),
             (11, "min", Fixed64),
             (12, "max", Fixed64),
@@ -164,7 +170,7 @@ static HISTOGRAM_DATA_POINT: Message = ruled(
 static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = message(
     "ExponentialHistogramDataPoint",
     &[
-        (1, "attributes", Of(&KEY_VALUE)),
+        (1, "attributes", Pair),
         (2, "start_time_unix_nano", Fixed64),
         (3, "time_unix_nano", Fixed64),
         (4, "count", Fixed64),
@@ -189,7 +195,7 @@ static SUMMARY_DATA_POINT: Message = message(
         (4, "count", Fixed64),
         (5, "sum", Fixed64),
         (6, "quantile_values", Of(&VALUE_AT_QUANTILE)),
-        (7, "attributes", Of(&KEY_VALUE)),
+        (7, "attributes", Pair),
         (8, "flags", Varint),
     ],
 );
@@ -202,7 +208,7 @@ static EXEMPLAR: Message = message(
         (4, "span_id", Id(8)),
         (5, "trace_id", Id(16)),
         (6, "as_int", Fixed64),
-        (7, "filtered_attributes", Of(&KEY_VALUE)),
+        (7, "filtered_attributes", Pair),
     ],
 );
 
@@ -219,8 +225,8 @@ static LOG_RECORD: Message = message(
         (1, "time_unix_nano", Fixed64),
         (2, "severity_number", Varint),
         (3, "severity_text", Text),
-        (5, "body", Of(&ANY_VALUE)),
-        (6, "attributes", Of(&KEY_VALUE)),
+        (5, "body", Any),
+        (6, "attributes", Pair),
         (7, "dropped_attributes_count", Varint),
         (8, "flags", Fixed32),
         (9, "trace_id", Id(16)),
@@ -250,7 +256,7 @@ static SPAN: Message = ruled(
             (6, "kind", Varint),
             (7, "start_time_unix_nano", Fixed64),
             (8, "end_time_unix_nano", Fixed64),
-            (9, "attributes", Of(&KEY_VALUE)),
+            (9, "attributes", Pair),
             (10, "dropped_attributes_count", Varint),
             (11, "events", Of(&EVENT)),
             (12, "dropped_events_count", Varint),
@@ -266,7 +272,7 @@ static EVENT: Message = message(
     &[
         (1, "time_unix_nano", Fixed64),
         (2, "name", Text),
-        (3, "attributes", Of(&KEY_VALUE)),
+        (3, "attributes", Pair),
         (4, "dropped_attributes_count", Varint),
     ],
 );
@@ -276,7 +282,7 @@ static LINK: Message = message(
         (1, "trace_id", Id(16)),
         (2, "span_id", Id(8)),
         (3, "trace_state", Text),
-        (4, "attributes", Of(&KEY_VALUE)),
+        (4, "attributes", Pair),
         (5, "dropped_attributes_count", Varint),
         (6, "flags", Fixed32),
     ],
@@ -356,9 +362,16 @@ impl Walk {
                 }
                 Err(fault) => return self.fault(fault, (message.name, "")),
             };
-            let field = message.fields.get(number as usize).copied().unwrap_or(("", Kind::Unknown));
-            let outcome = match (field.1, value) {
+            let kind = message.kinds.get(number as usize).copied().unwrap_or(Kind::Unknown);
+            let outcome = match (kind, value) {
                 (Text, Value::Len(text)) if is_utf8(text) => Ok(()),
+                (Pair, Value::Len(pair)) if depth > 1 && is_plain_pair(pair) => {
+                    reader.skip_neighbours(is_plain_pair);
+                    Ok(())
+                }
+                (Pair, Value::Len(pair)) if depth > 0 => self.message(&KEY_VALUE, pair, depth - 1),
+                (Any, Value::Len(value)) if depth > 0 && is_plain_value(value) => Ok(()),
+                (Any, Value::Len(value)) if depth > 0 => self.message(&ANY_VALUE, value, depth - 1),
                 (Of(inner), Value::Len(bytes)) if depth > 0 => self.message(inner, bytes, depth - 1),
                 (Item(inner), Value::Len(bytes)) if depth > 0 => {
                     self.found.items += 1;
@@ -396,7 +409,8 @@ impl Walk {
                 (kind, value) => Err(Fault::new(reader.start(), complaint(kind, value))),
             };
             if let Err(fault) = outcome {
-                return self.fault(fault, (message.name, field.0));
+                let field = message.names.get(number as usize).copied().unwrap_or_default();
+                return self.fault(fault, (message.name, field));
             }
         }
     }
@@ -415,8 +429,32 @@ fn complaint(kind: Kind, value: Value<'_>) -> &'static str {
         (Id(16), Value::Len(_)) => "a trace id has 16 bytes, or none",
         (Id(_), Value::Len(_)) => "a span id has 8 bytes, or none",
         (Fixed64s, Value::Len(_)) => "not a whole number of 8-byte values",
-        (Of(_) | Item(_) | OneOf(_), Value::Len(_)) => TOO_DEEP,
+        (Of(_) | Pair | Any | Item(_) | OneOf(_), Value::Len(_)) => TOO_DEEP,
         _ => "another wire type than this field has",
+    }
+}
+
+/// A key and a string or number, written the one short way that nearly every sender writes them. Whatever else there is
+/// goes through the table.
+#[inline]
+fn is_plain_pair(pair: &[u8]) -> bool {
+    let Some((key, rest)) = short_field(0x0a, pair) else { return false };
+    let Some((value, [])) = short_field(0x12, rest) else { return false };
+    is_utf8(key) && is_plain_value(value)
+}
+
+#[inline]
+fn is_plain_value(value: &[u8]) -> bool {
+    if let Some((text, [])) = short_field(0x0a, value) {
+        return is_utf8(text);
+    }
+    match value {
+        // A boolean or an integer, but for the longest varints.
+        [0x10 | 0x18, ..0x80] => true,
+        [0x18, varint @ .., ..0x80] => varint.len() < 9 && varint.iter().all(|byte| *byte >= 0x80),
+        // A double.
+        [0x21, double @ ..] => double.len() == 8,
+        _ => false,
     }
 }
 
@@ -432,8 +470,22 @@ fn packed_varints(packed: &[u8]) -> Result<(), Fault> {
 fn is_utf8(text: &[u8]) -> bool {
     // Short and ASCII is the rule; simdutf8 pays from some 64 bytes on.
     if text.len() < 64 {
-        text.is_ascii() || std::str::from_utf8(text).is_ok()
+        is_ascii(text) || std::str::from_utf8(text).is_ok()
     } else {
         simdutf8::basic::from_utf8(text).is_ok()
+    }
+}
+
+/// The standard library's looks at the odd bytes at the end one by one, which for short text is most of the time.
+#[inline]
+fn is_ascii(text: &[u8]) -> bool {
+    let ends = |first: &[u8; 4], last: &[u8; 4]| u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last);
+    match (text.first_chunk(), text.last_chunk(), text.last_chunk::<8>()) {
+        (_, _, Some(last)) => {
+            let words = text.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
+            words.fold(u64::from_ne_bytes(*last), |all, word| all | word) & 0x8080_8080_8080_8080 == 0
+        }
+        (Some(first), Some(last), None) => ends(first, last) & 0x8080_8080 == 0,
+        _ => text.iter().all(u8::is_ascii),
     }
 }

@@ -198,6 +198,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over the fields that follow, as long as they have the key of the one just read, a short length, and
+    /// content that is `plain`.
+    #[inline(always)]
+    pub fn skip_neighbours(&mut self, plain: impl Fn(&[u8]) -> bool) {
+        // Of a key that takes more than a byte this is not the whole.
+        let Some(key) = self.start.first().copied().filter(|key| *key < 0x80) else { return };
+        while let Some((content, rest)) = short_field(key, self.rest)
+            && plain(content)
+        {
+            self.rest = rest;
+        }
+    }
+
     /// The field just read and its neighbours with the same key, as one slice: how attribute sets are found whole.
     #[inline(always)]
     pub fn run(&mut self) -> &'a [u8] {
@@ -211,6 +224,19 @@ impl<'a> Reader<'a> {
             self.rest = ahead.rest;
         }
         &self.start[..self.start.len() - self.rest.len()]
+    }
+}
+
+/// The content of a length-delimited field with this key of one byte, if `bytes` begins with one of less than 16 KiB,
+/// and what follows it.
+#[inline(always)]
+pub(crate) fn short_field(key: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, len @ ..0x80, rest @ ..] if *first == key => rest.split_at_checked(usize::from(*len)),
+        [first, low, high @ ..0x80, rest @ ..] if *first == key => {
+            rest.split_at_checked(usize::from(low & 0x7f) | usize::from(*high) << 7)
+        }
+        _ => None,
     }
 }
 
