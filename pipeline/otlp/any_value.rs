@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::wire::{Fault, Reader, Value, put_varint};
+use super::wire::{Fault, Reader, Value, put_varint, short_field};
 use super::{MAX_DEPTH, TOO_DEEP};
 use crate::batch::attributes::{
     EMPTY, Invalid, Parser, Token, write_bool, write_bytes, write_double, write_int, write_key, write_string,
@@ -54,6 +54,12 @@ fn map_to_json(bytes: &[u8], number: u32, out: &mut Vec<u8>, depth: u32) -> Resu
 
 #[inline]
 fn read_entry(bytes: &[u8]) -> Result<Entry<'_>, Fault> {
+    // As nearly every sender writes it.
+    if let Some((key, rest)) = short_field(0x0a, bytes)
+        && let Some((value, [])) = short_field(0x12, rest)
+    {
+        return Ok(Entry { key, value: Some(Cow::Borrowed(value)) });
+    }
     let mut entry = Entry { key: &[], value: None };
     let mut reader = Reader::new(bytes);
     while let Some((field, value)) = reader.next()? {
@@ -105,6 +111,10 @@ pub(super) fn read_any(bytes: &[u8]) -> Result<Any<'_>, Fault> {
 }
 
 fn value_to_json(bytes: &[u8], out: &mut Vec<u8>, depth: u32) -> Result<(), Fault> {
+    if let Some((string, [])) = short_field(0x0a, bytes) {
+        write_string(string, out);
+        return Ok(());
+    }
     any_to_json(&read_any(bytes)?, out, depth)
 }
 

@@ -79,8 +79,7 @@ static ANY_VALUE: Message = message(
 );
 static ARRAY_VALUE: Message = message("ArrayValue", &[(1, "values", Any)]);
 static KEY_VALUE_LIST: Message = message("KeyValueList", &[(1, "values", Pair)]);
-static KEY_VALUE: Message =
-    message("KeyValue", &[(1, "key", Text), (2, "value", Any), (3, "key_strindex", Varint)]);
+static KEY_VALUE: Message = message("KeyValue", &[(1, "key", Text), (2, "value", Any), (3, "key_strindex", Varint)]);
 static ENTITY_REF: Message = message(
     "EntityRef",
     &[(1, "schema_url", Text), (2, "type", Text), (3, "id_keys", Text), (4, "description_keys", Text)],
@@ -91,12 +90,7 @@ static RESOURCE: Message = message(
 );
 static SCOPE: Message = message(
     "InstrumentationScope",
-    &[
-        (1, "name", Text),
-        (2, "version", Text),
-        (3, "attributes", Pair),
-        (4, "dropped_attributes_count", Varint),
-    ],
+    &[(1, "name", Text), (2, "version", Text), (3, "attributes", Pair), (4, "dropped_attributes_count", Varint)],
 );
 
 static METRICS: Message = message("ExportMetricsServiceRequest", &[(1, "resource_metrics", Of(&RESOURCE_METRICS))]);

@@ -1,8 +1,9 @@
 //! Attribute sets seen before: their protobuf bytes lead to their canonical JSON and its hash in one look-up.
 //!
-//! Senders repeat themselves: the same series, resources and call sites come again in every request. A `Sets` is bounded
-//! ([`MAX_SETS`], [`MAX_ARENA`]) and forgets everything when full; what it holds is derived, so forgetting costs time
-//! only. Decoders take one from a pool and put it back, so that no thread waits for another's.
+//! Senders repeat themselves: the same series, resources and call sites come again in every request. A set is kept when
+//! it comes a second time, so that those that never come again (a span's URL, an order's number) cost a glance. A `Sets`
+//! is bounded ([`MAX_SETS`], [`MAX_ARENA`]) and forgets everything when full; what it holds is derived, so forgetting costs
+//! time only. Decoders take one from a pool and put it back, so that no thread waits for another's.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +19,8 @@ const MAX_SETS: usize = 32 << 10;
 const MAX_ARENA: usize = 8 << 20;
 /// Longer sets are not kept.
 const MAX_SET: usize = 4 << 10;
+/// Marks of sets that came once.
+const GLIMPSES: usize = 16 << 10;
 /// Idle `Sets` kept for the next decoders.
 const MAX_POOL: usize = 4;
 
@@ -46,6 +49,7 @@ struct Set {
     start: u32,
     raw_len: u32,
     json_len: u32,
+    /// 0 until it is asked for.
     json_hash: u64,
 }
 
@@ -54,8 +58,10 @@ struct Set {
 pub(super) enum Found {
     Empty,
     Kept(u32),
-    /// Too long to keep: its JSON is in `Sets::long`.
-    Long(u64),
+    /// Not kept: here for the first time.
+    Loose,
+    /// Not kept: too long.
+    Long,
 }
 
 #[derive(Default)]
@@ -63,7 +69,8 @@ pub(super) struct Sets {
     index: HashTable<u32>,
     sets: Vec<Set>,
     arena: Vec<u8>,
-    long: Vec<u8>,
+    /// By the low bits of a set's hash, the high ones of the last that came for the first time.
+    glimpses: Vec<u32>,
     /// Of the running decode.
     epoch: u32,
     /// For each table, by set: the decode in which it got a key in that table's `attributes` column, and the key.
@@ -90,18 +97,21 @@ impl Sets {
             let set = &self.sets[set as usize];
             set.raw_hash == raw_hash && arena[set.start as usize..][..set.raw_len as usize] == *raw
         });
-        match known {
-            Some(set) => Ok(Found::Kept(*set)),
+        match known.copied() {
+            Some(set) => Ok(Found::Kept(set)),
+            None if raw.len() > MAX_SET => Ok(Found::Long),
+            None if self.is_first(raw_hash) => Ok(Found::Loose),
             None => self.learn(raw, raw_hash),
         }
     }
 
+    fn is_first(&mut self, hash: u64) -> bool {
+        self.glimpses.resize(GLIMPSES, 0);
+        let high = (hash >> 32) as u32;
+        std::mem::replace(&mut self.glimpses[hash as usize % GLIMPSES], high) != high
+    }
+
     fn learn(&mut self, raw: &[u8], raw_hash: u64) -> Result<Found, Fault> {
-        if raw.len() > MAX_SET {
-            self.long.clear();
-            set_to_json(raw, &mut self.long)?;
-            return Ok(Found::Long(xxh3_64(&self.long)));
-        }
         if self.sets.len() >= MAX_SETS || self.arena.len() >= MAX_ARENA {
             self.clear();
         }
@@ -118,30 +128,34 @@ impl Sets {
             start: start as u32,
             raw_len: raw.len() as u32,
             json_len: json.len() as u32,
-            json_hash: xxh3_64(json),
+            json_hash: 0,
         });
         let sets = &self.sets;
         self.index.insert_unique(raw_hash, number, |&set| sets[set as usize].raw_hash);
         Ok(Found::Kept(number))
     }
 
-    pub fn json(&self, found: Found) -> &[u8] {
+    /// The JSON of a set that was found as this.
+    #[inline]
+    pub fn write(&self, found: Found, raw: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         match found {
-            Found::Empty => b"{}",
-            Found::Long(_) => &self.long,
-            Found::Kept(set) => {
-                let set = &self.sets[set as usize];
-                &self.arena[(set.start + set.raw_len) as usize..][..set.json_len as usize]
-            }
+            Found::Empty => out.extend_from_slice(b"{}"),
+            Found::Kept(set) => out.extend_from_slice(self.json(set)),
+            Found::Loose | Found::Long => set_to_json(raw, out)?,
         }
+        Ok(())
     }
 
-    pub fn json_hash(&self, found: Found) -> u64 {
-        match found {
-            Found::Empty => xxh3_64(b"{}"),
-            Found::Long(hash) => hash,
-            Found::Kept(set) => self.sets[set as usize].json_hash,
+    fn json(&self, set: u32) -> &[u8] {
+        let set = &self.sets[set as usize];
+        &self.arena[(set.start + set.raw_len) as usize..][..set.json_len as usize]
+    }
+
+    pub fn json_hash(&mut self, set: u32) -> u64 {
+        if self.sets[set as usize].json_hash == 0 {
+            self.sets[set as usize].json_hash = xxh3_64(self.json(set));
         }
+        self.sets[set as usize].json_hash
     }
 
     /// The key that a set has in `table`'s dictionary, if it was given one in this decode.

@@ -107,9 +107,14 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, Fault> {
         match self.rest {
-            [byte, rest @ ..] if *byte < 0x80 => {
+            [byte @ ..0x80, rest @ ..] => {
                 self.rest = rest;
                 Ok(u64::from(*byte))
+            }
+            // The length of an item, for one.
+            [low, high @ ..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
             }
             _ => self.long_varint(),
         }
@@ -215,9 +220,14 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub fn run(&mut self) -> &'a [u8] {
         // Keys of one byte only: all attribute fields of OTLP have one.
-        let key = self.start.first();
-        while self.rest.first() == key && key.is_some() {
-            let mut ahead = Reader::new(&self.rest[1..]);
+        let key = self.start.first().copied().unwrap_or_default();
+        loop {
+            if let Some((_, rest)) = short_field(key, self.rest) {
+                self.rest = rest;
+                continue;
+            }
+            let Some((_, after)) = self.rest.split_first().filter(|(first, _)| **first == key) else { break };
+            let mut ahead = Reader::new(after);
             if ahead.len().is_err() {
                 break;
             }

@@ -53,9 +53,8 @@ pub(crate) fn write_key(key: &[u8], out: &mut Vec<u8>) {
 #[inline]
 pub(crate) fn write_string(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
-    // Without a branch per byte, this is vectorised; most strings need no escape.
-    if value.iter().fold(true, |all, byte| all & plain(byte)) {
+    // Most strings need no escape.
+    if is_plain(value) {
         out.extend_from_slice(value);
     } else {
         for byte in value {
@@ -77,4 +76,43 @@ pub(crate) fn write_string(value: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
+}
+
+/// No control character, quote or backslash, looked for in eight bytes at once.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    // Sets the high bit of the lowest byte that is below `least`, and none if there is no such byte.
+    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
+    let is_byte = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let found = |word: u64| (below(word, b' ') | is_byte(word, b'"') | is_byte(word, b'\\')) & HIGH;
+    match text.last_chunk::<8>() {
+        Some(last) => {
+            let words = text.as_chunks::<8>().0.iter().map(|word| found(u64::from_ne_bytes(*word)));
+            words.fold(found(u64::from_ne_bytes(*last)), |all, word| all | word) == 0
+        }
+        None => text.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_that_needs_an_escape_is_seen_wherever_it_stands() {
+        for len in 0..26 {
+            for at in 0..len {
+                for byte in 0..=255 {
+                    for filler in [b'a', b'!', b'#', 0x7f, 0x80, 0xff] {
+                        let mut text = vec![filler; len];
+                        text[at] = byte;
+                        let needs = byte < b' ' || byte == b'"' || byte == b'\\';
+                        assert_eq!(is_plain(&text), !needs, "{byte} at {at} of {len}, else {filler}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -38,6 +38,14 @@ impl Text {
         self.end();
     }
 
+    /// An attribute set.
+    pub fn push_set(&mut self, raw: &[u8], sets: &mut Sets) -> Result<(), Fault> {
+        let found = sets.find(raw)?;
+        sets.write(found, raw, &mut self.bytes)?;
+        self.end();
+        Ok(())
+    }
+
     /// For text that is written in place.
     pub fn open(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
@@ -121,24 +129,47 @@ impl Dict {
         }
     }
 
-    /// An attribute set, for the `attributes` column of `table`. Gives the hash of its JSON.
+    /// An attribute set, for the `attributes` column of `table`.
     #[inline]
-    pub fn push_set(&mut self, table: Table, raw: &[u8], sets: &mut Sets) -> Result<u64, Fault> {
+    pub fn push_set(&mut self, table: Table, raw: &[u8], sets: &mut Sets) -> Result<(), Fault> {
         let found = sets.find(raw)?;
-        let key = match found {
-            Found::Kept(set) => match sets.key(table, set) {
-                Some(key) => key,
-                None => {
-                    let key = self.values.len() as i32;
-                    self.values.push(sets.json(found));
+        self.push_found(table, found, raw, sets).map(drop)
+    }
+
+    /// The same; gives the hash of its JSON.
+    #[inline]
+    pub fn push_hashed_set(&mut self, table: Table, raw: &[u8], sets: &mut Sets) -> Result<u64, Fault> {
+        let found = sets.find(raw)?;
+        let key = self.push_found(table, found, raw, sets)?;
+        Ok(match found {
+            Found::Kept(set) => sets.json_hash(set),
+            _ => xxh3_64(self.values.get(key as usize)),
+        })
+    }
+
+    #[inline]
+    fn push_found(&mut self, table: Table, found: Found, raw: &[u8], sets: &mut Sets) -> Result<i32, Fault> {
+        let known = if let Found::Kept(set) = found { sets.key(table, set) } else { None };
+        let key = match (known, found) {
+            (Some(key), _) => key,
+            (None, Found::Empty) => self.key(b"{}"),
+            (None, Found::Long) => {
+                let mut json = Vec::new();
+                sets.write(found, raw, &mut json)?;
+                self.key(&json)
+            }
+            (None, Found::Kept(_) | Found::Loose) => {
+                let key = self.values.len() as i32;
+                sets.write(found, raw, self.values.open())?;
+                self.values.end();
+                if let Found::Kept(set) = found {
                     sets.set_key(table, set, key);
-                    key
                 }
-            },
-            Found::Empty | Found::Long(_) => self.key(sets.json(found)),
+                key
+            }
         };
         self.keys.push(key);
-        Ok(sets.json_hash(found))
+        Ok(key)
     }
 
     pub fn finish(self) -> Result<ArrayRef, ArrowError> {

@@ -37,7 +37,9 @@ impl<'a> RawSet<'a> {
 /// A set outside a table's `attributes` column.
 pub(super) fn set_json(raw: &RawSet<'_>, sets: &mut Sets) -> Result<Vec<u8>, Fault> {
     let found = sets.find(raw.bytes())?;
-    Ok(sets.json(found).to_vec())
+    let mut json = Vec::new();
+    sets.write(found, raw.bytes(), &mut json)?;
+    Ok(json)
 }
 
 pub(super) struct Resource<'a> {

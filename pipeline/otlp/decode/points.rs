@@ -63,7 +63,7 @@ impl Points {
         (start, time, flags): (u64, u64, u32),
         sets: &mut Sets,
     ) -> Result<(), Fault> {
-        let hash = self.attributes.push_set(table, attributes.bytes(), sets)?;
+        let hash = self.attributes.push_hashed_set(table, attributes.bytes(), sets)?;
         self.series_id.push(mix(metric.identity, hash) as i64);
         self.start.push(start as i64);
         self.time.push(time as i64);
@@ -172,9 +172,7 @@ impl Exemplars {
         self.numbers.push(number);
         self.span_id.push(span_id);
         self.trace_id.push(trace_id);
-        let found = sets.find(attributes.bytes())?;
-        self.attributes.push(sets.json(found));
-        Ok(())
+        self.attributes.push_set(attributes.bytes(), sets)
     }
 
     /// Ends a point's exemplars.

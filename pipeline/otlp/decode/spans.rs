@@ -65,8 +65,7 @@ impl Events {
         }
         self.time.push(time);
         self.name.push(name);
-        let found = sets.find(attributes.bytes())?;
-        self.attributes.push(sets.json(found));
+        self.attributes.push_set(attributes.bytes(), sets)?;
         self.dropped.push(i64::from(dropped));
         Ok(())
     }
@@ -91,8 +90,7 @@ impl Links {
         self.trace_id.push(trace_id);
         self.span_id.push(span_id);
         self.trace_state.push(trace_state);
-        let found = sets.find(attributes.bytes())?;
-        self.attributes.push(sets.json(found));
+        self.attributes.push_set(attributes.bytes(), sets)?;
         self.dropped.push(i64::from(dropped));
         self.flags.push(i64::from(flags));
         Ok(())
