@@ -67,6 +67,7 @@ impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Problem {
         let (status, kind) = match error.kind {
             QueryErrorKind::BadSql => (StatusCode::BAD_REQUEST, "bad_sql"),
+            QueryErrorKind::NoDataYet => (StatusCode::BAD_REQUEST, "no_data_yet"),
             QueryErrorKind::Refused => (StatusCode::FORBIDDEN, "refused"),
             QueryErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             QueryErrorKind::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timeout"),

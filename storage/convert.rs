@@ -14,7 +14,11 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
+use crate::changes::Span;
 use crate::schema::{Layout, Promoted, PromotedType, Source, lake_type};
+
+/// Microseconds.
+const DAY: i64 = 86_400_000_000;
 
 /// A column that is absent in flight is NULL.
 pub(crate) fn convert(rows: &RecordBatch, layout: &Layout, promoted: &[Promoted]) -> Result<RecordBatch, ArrowError> {
@@ -155,13 +159,26 @@ fn promote_text(keys: &Int32Array, values: &[Option<&Value>]) -> Result<ArrayRef
 
 /// Days since 1970 of a row's `ts`.
 pub(crate) fn day(micros: i64) -> i32 {
-    micros.div_euclid(86_400_000_000) as i32
+    micros.div_euclid(DAY) as i32
+}
+
+/// The first and last `ts` of a day.
+pub(crate) fn of_day(day: i32) -> (i64, i64) {
+    let first = i64::from(day).saturating_mul(DAY);
+    (first, first.saturating_add(DAY - 1))
 }
 
 pub(crate) fn ts(rows: &RecordBatch) -> Result<&PrimitiveArray<TimestampMicrosecondType>, ArrowError> {
     rows.column_by_name("ts")
         .and_then(|column| column.as_primitive_opt())
         .ok_or_else(|| ArrowError::SchemaError("lake rows without `ts`".to_owned()))
+}
+
+/// Smallest and largest `ts`; that of no rows touches nothing.
+pub(crate) fn time_span(rows: &RecordBatch) -> Result<Span, ArrowError> {
+    let times = ts(rows)?;
+    let bounds = arrow::compute::min(times).zip(arrow::compute::max(times));
+    Ok(bounds.map_or(Span::NONE, |(first, last)| Span { first, last }))
 }
 
 /// An Int64 column by name.

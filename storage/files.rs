@@ -26,10 +26,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::convert::{day, int64, ts};
+use crate::hot::Chunk;
 use crate::schema::LakeTable;
 
 /// Rows gathered and handed to the writer at once.
 const SLICE: usize = 16_384;
+/// Fewer when rows are long: a column of strings has 2 GiB at most.
+const SLICE_BYTES: u64 = 128 << 20;
 const ROW_GROUP: usize = 262_144;
 const ZSTD_LEVEL: i32 = 3;
 /// Columns with statistics, as Delta has it by default.
@@ -103,13 +106,21 @@ pub(crate) struct Staged {
 }
 
 /// Writes the chunks' rows, sorted, as one file per date into `aside`; each is fsynced, the folder is not.
-pub(crate) fn write(table: LakeTable, chunks: &[Arc<RecordBatch>], aside: &Path) -> anyhow::Result<Vec<Staged>> {
-    let order = sorted(table, chunks)?;
-    let chunks = chunks.iter().map(|chunk| chunk.as_ref()).collect::<Vec<_>>();
-    order.chunk_by(|a, b| a.date == b.date).map(|rows| write_file(table, &chunks, rows, aside)).collect()
+pub(crate) fn write(table: LakeTable, chunks: &[Arc<Chunk>], aside: &Path) -> anyhow::Result<Vec<Staged>> {
+    let longest = chunks.iter().map(|chunk| chunk.bytes / chunk.rows.num_rows().max(1) as u64).max().unwrap_or(0);
+    let slice = usize::try_from(SLICE_BYTES / longest.max(1)).unwrap_or(SLICE).clamp(1, SLICE);
+    let chunks = chunks.iter().map(|chunk| &chunk.rows).collect::<Vec<_>>();
+    let order = sorted(table, &chunks)?;
+    order.chunk_by(|a, b| a.date == b.date).map(|rows| write_file(table, &chunks, rows, slice, aside)).collect()
 }
 
-fn write_file(table: LakeTable, chunks: &[&RecordBatch], order: &[Key], aside: &Path) -> anyhow::Result<Staged> {
+fn write_file(
+    table: LakeTable,
+    chunks: &[&RecordBatch],
+    order: &[Key],
+    slice: usize,
+    aside: &Path,
+) -> anyhow::Result<Staged> {
     let schema = chunks.first().context("no rows to write")?.schema();
     let name = format!("{}.parquet", uuid::Uuid::now_v7());
     let path = aside.join(&name);
@@ -118,7 +129,7 @@ fn write_file(table: LakeTable, chunks: &[&RecordBatch], order: &[Key], aside: &
         .with_properties(properties(table, &schema, order.len()))
         .with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(&file, schema.clone(), options)?;
-    for slice in order.chunks(SLICE) {
+    for slice in order.chunks(slice) {
         let indices = slice.iter().map(|key| (key.chunk as usize, key.row as usize)).collect::<Vec<_>>();
         writer.write(&interleave_record_batch(chunks, &indices)?)?;
     }
@@ -149,7 +160,7 @@ struct Key {
     row: u32,
 }
 
-fn sorted(table: LakeTable, chunks: &[Arc<RecordBatch>]) -> anyhow::Result<Vec<Key>> {
+fn sorted(table: LakeTable, chunks: &[&RecordBatch]) -> anyhow::Result<Vec<Key>> {
     let columns = table.sort_columns();
     let (text, ids) = (columns[0], &columns[1..columns.len() - 1]);
     let ranks = ranks(chunks, text);
@@ -172,7 +183,7 @@ fn sorted(table: LakeTable, chunks: &[Arc<RecordBatch>]) -> anyhow::Result<Vec<K
 }
 
 /// Per chunk and row, the rank of a dictionary column's value among all chunks' values.
-fn ranks(chunks: &[Arc<RecordBatch>], name: &str) -> Vec<Vec<u32>> {
+fn ranks(chunks: &[&RecordBatch], name: &str) -> Vec<Vec<u32>> {
     let columns = chunks
         .iter()
         .map(|chunk| chunk.column_by_name(name).and_then(|column| column.as_dictionary_opt::<Int32Type>()))

@@ -5,17 +5,34 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int32Type;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use catchment_pipeline::log::Position;
 
+use crate::changes::{Changes, Span};
 use crate::files::FileEntry;
 use crate::schema::TABLES;
 
 /// Neighbouring chunks are joined up to this many rows, so that many small appends stay few chunks.
 const CHUNK_ROWS: usize = 16_384;
+/// And up to this many bytes: a column of strings has 2 GiB at most.
+const CHUNK_BYTES: u64 = 64 << 20;
 
-pub(crate) type Chunks = Vec<Arc<RecordBatch>>;
+/// Rows in memory with what a query needs to know before it looks at them.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) rows: RecordBatch,
+    pub(crate) span: Span,
+    pub(crate) bytes: u64,
+}
+
+impl Chunk {
+    pub(crate) fn new(rows: RecordBatch, span: Span) -> Chunk {
+        let bytes = bytes(&rows);
+        Chunk { rows, span, bytes }
+    }
+}
+
+pub(crate) type Chunks = Vec<Arc<Chunk>>;
 
 /// One table's rows: what is new, what a flush is writing, and what is in files.
 #[derive(Clone, Debug, Default)]
@@ -26,36 +43,38 @@ pub(crate) struct TableRows {
 }
 
 impl TableRows {
-    pub(crate) fn push(&mut self, rows: RecordBatch) -> Result<(), ArrowError> {
-        self.hot.push(Arc::new(rows));
+    pub(crate) fn push(&mut self, chunk: Chunk) {
+        self.hot.push(Arc::new(chunk));
         // Joining equals, as in a binary counter, copies each row a logarithmic number of times.
         while let [.., a, b] = self.hot.as_slice() {
-            if a.num_rows() > 2 * b.num_rows() || a.num_rows() + b.num_rows() > CHUNK_ROWS {
+            let (rows, more) = (a.rows.num_rows(), b.rows.num_rows());
+            if rows > 2 * more || rows + more > CHUNK_ROWS || a.bytes + b.bytes > CHUNK_BYTES {
                 break;
             }
-            let joined = Arc::new(concat_batches(&a.schema(), [a.as_ref(), b.as_ref()])?);
+            // Chunks that cannot be joined stay two.
+            let Ok(joined) = concat_batches(&a.rows.schema(), [&a.rows, &b.rows]) else { break };
+            let joined = Arc::new(Chunk::new(joined, a.span.and(b.span)));
             self.hot.truncate(self.hot.len() - 2);
             self.hot.push(joined);
         }
-        Ok(())
     }
 
     /// Rows that are only in memory.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<RecordBatch>> {
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
         self.flushing.iter().chain(&self.hot)
     }
 
     pub(crate) fn rows(&self) -> u64 {
-        self.chunks().map(|chunk| chunk.num_rows() as u64).sum()
+        self.chunks().map(|chunk| chunk.rows.num_rows() as u64).sum()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.chunks().map(|chunk| bytes(chunk)).sum()
+        self.chunks().map(|chunk| chunk.bytes).sum()
     }
 }
 
 /// What a chunk takes; buffers shared between chunks count once each time.
-pub(crate) fn bytes(chunk: &RecordBatch) -> u64 {
+fn bytes(chunk: &RecordBatch) -> u64 {
     let column = |column: &dyn Array| match column.as_dictionary_opt::<Int32Type>() {
         Some(dictionary) => {
             let text = dictionary.values().as_string::<i32>().values().len();
@@ -73,6 +92,7 @@ pub(crate) struct State {
     pub(crate) appended: Position,
     /// All tables; kept here because appending asks each time.
     pub(crate) hot_bytes: u64,
+    pub(crate) changes: Changes,
 }
 
 impl State {
@@ -80,7 +100,7 @@ impl State {
         let tables = files.into_iter().map(|files| TableRows { files: Arc::new(files), ..TableRows::default() });
         let tables = tables.collect::<Vec<_>>();
         debug_assert_eq!(tables.len(), TABLES.len());
-        State { tables, appended: position, hot_bytes: 0 }
+        State { tables, appended: position, hot_bytes: 0, changes: Changes::new(position) }
     }
 
     /// Everything hot is being flushed from here on; an earlier flush that failed is taken along.

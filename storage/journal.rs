@@ -53,6 +53,20 @@ impl Journal {
         Ok(disk::replace(&path(lake), &serde_json::to_vec(self)?)?)
     }
 
+    /// After it is carried out, to keep things tidy: carrying it out again changes nothing.
+    pub(crate) fn remove(lake: &Path) {
+        let _ = fs::remove_file(path(lake));
+    }
+
+    /// Before files it may name are removed: one that could not be written for certain, and was never carried out.
+    pub(crate) fn withdraw(lake: &Path) -> anyhow::Result<()> {
+        match fs::remove_file(path(lake)) {
+            Ok(()) => Ok(disk::sync_folder(lake)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("removing {}", path(lake).display())),
+        }
+    }
+
     /// Moves files and commits, skipping what was done already. `logs` are in the order of [`TABLES`].
     pub(crate) fn complete(&self, lake: &Path, logs: &mut [DeltaLog], now_ms: i64) -> anyhow::Result<()> {
         let version = i64::try_from(self.position).unwrap_or(i64::MAX);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,13 +16,14 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::sync::watch;
 
 use crate::catalog::Catalog;
+use crate::changes::{Appended, Changed};
 use crate::config::LakePlan;
-use crate::convert::convert;
+use crate::convert::{convert, time_span};
 use crate::delta::DeltaLog;
-use crate::hot::{Chunks, State, bytes};
+use crate::hot::{Chunk, Chunks, State};
 use crate::journal::{Journal, aside};
 use crate::schema::{self, LakeTable, Layout, Promoted, TABLES, layout};
-use crate::sql::{Engine, Snapshot, TableSnapshot};
+use crate::sql::{Engine, Snapshot, TableSnapshot, Tables};
 use crate::{disk, files};
 
 /// The key of a table's Delta configuration that says which attributes were promoted.
@@ -81,10 +84,17 @@ pub struct Lake {
     flusher: Option<JoinHandle<()>>,
 }
 
+/// See [`Lake::claim`].
+#[derive(Debug)]
+pub struct Claim {
+    _who: Arc<String>,
+}
+
 pub(crate) struct Shared {
     path: PathBuf,
     app: String,
     pace: Mutex<Pace>,
+    log_id: String,
     promoted: Vec<Promoted>,
     layouts: Vec<Arc<Layout>>,
     state: Mutex<State>,
@@ -93,6 +103,9 @@ pub(crate) struct Shared {
     writer: Mutex<Writer>,
     report: Mutex<FlushReport>,
     durable: watch::Sender<Position>,
+    /// Position of the last row appended.
+    changes: watch::Sender<Position>,
+    holder: Mutex<Weak<String>>,
     signal: Mutex<Signal>,
     wake: Condvar,
     #[cfg(test)]
@@ -205,6 +218,21 @@ impl Lake {
         self.shared.append(rows, at)
     }
 
+    /// Whoever appends holds this while it does. Two would share one position: what one appended would hide rows of the
+    /// other, so a second one is refused. The same name may follow itself.
+    pub fn claim(&self, who: &str) -> anyhow::Result<Claim> {
+        let mut holder = lock(&self.shared.holder);
+        if let Some(other) = holder.upgrade().filter(|other| other.as_str() != who) {
+            bail!(
+                "`{other}` writes into the lake already, and one has to do it for all: use `{other}` in every pipeline \
+                 that ends in the lake, and leave `{who}` out"
+            );
+        }
+        let claim = holder.upgrade().unwrap_or_else(|| Arc::new(who.to_owned()));
+        *holder = Arc::downgrade(&claim);
+        Ok(Claim { _who: claim })
+    }
+
     /// Every row at or before this position is in files. After opening: where reading the log should go on.
     pub fn durable(&self) -> watch::Receiver<Position> {
         self.shared.durable.subscribe()
@@ -216,6 +244,22 @@ impl Lake {
         // Whoever flushes counts the new interval from its last flush.
         drop(lock(&self.shared.signal));
         self.shared.wake.notify_all();
+    }
+
+    /// Moves to the position of the last row appended, once it is visible to SQL.
+    pub fn changes(&self) -> watch::Receiver<Position> {
+        self.shared.changes.subscribe()
+    }
+
+    /// What rows after `position` mean to an answer that reads `tables` in the `window` (microseconds). Covers at
+    /// least what [`Lake::changes`] said before this was called.
+    pub fn changed_since(&self, position: Position, tables: Tables, window: Range<i64>) -> Changed {
+        self.shared.with_state(|state| state.changes.since(position, tables, &window))
+    }
+
+    /// Which log the positions are of: they mean nothing to a lake with another one.
+    pub fn log_id(&self) -> &str {
+        &self.shared.log_id
     }
 
     /// Writes hot rows to files and commits them; returns what is durable then. Blocks: call it off the async threads.
@@ -259,6 +303,7 @@ impl Shared {
             path: options.path,
             app,
             pace: Mutex::new(Pace { interval: options.flush_interval, size: options.flush_size }),
+            log_id: options.log_id,
             promoted,
             layouts,
             state: Mutex::new(state),
@@ -266,6 +311,8 @@ impl Shared {
             writer: Mutex::new(writer),
             report: Mutex::default(),
             durable: watch::Sender::new(position),
+            changes: watch::Sender::new(position),
+            holder: Mutex::default(),
             signal: Mutex::default(),
             wake: Condvar::new(),
             #[cfg(test)]
@@ -293,32 +340,51 @@ impl Shared {
                 return Err(AppendError::Busy(format!("{} MiB of rows wait for their flush: {why}", limit >> 20)));
             }
         }
+        let mut appended = Appended::default();
         let converted = rows.tables().map(|(table, rows)| {
-            let converted = convert(rows, &self.layouts[table as usize], &self.promoted)?;
-            Ok((table, converted))
+            let rows = convert(rows, &self.layouts[table as usize], &self.promoted)?;
+            let span = time_span(&rows)?;
+            appended.add(LakeTable::Rows(table), span);
+            Ok((LakeTable::Rows(table), Chunk::new(rows, span)))
         });
-        let converted = converted.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut chunks = converted.collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let mut state = lock(&self.state);
         if at <= state.appended {
             return Ok(());
         }
-        for (table, rows) in converted {
-            if !matches!(table, Table::Logs | Table::Spans) {
-                let series = &self.layouts[LakeTable::Series.index()];
-                if let Some(new) = lock(&self.catalog).note(table, &rows, series).map_err(failed)? {
-                    state.hot_bytes += bytes(&new);
-                    state.tables[LakeTable::Series.index()].push(new).map_err(failed)?;
-                }
-            }
-            state.hot_bytes += bytes(&rows);
-            state.tables[table as usize].push(rows).map_err(failed)?;
+        // What may fail comes before the first row is in.
+        let series = self.note_series(&chunks).map_err(failed)?;
+        series.iter().for_each(|chunk| appended.add(LakeTable::Series, chunk.span));
+        chunks.extend(series.into_iter().map(|chunk| (LakeTable::Series, chunk)));
+        for (table, chunk) in chunks {
+            state.hot_bytes += chunk.bytes;
+            state.tables[table.index()].push(chunk);
         }
         state.appended = at;
+        state.changes.note(at, appended);
+        self.changes.send_replace(at);
         if state.hot_bytes >= flush_size {
             drop(state);
             self.flush_soon();
         }
         Ok(())
+    }
+
+    /// Rows of `series` for series not seen before.
+    fn note_series(&self, chunks: &[(LakeTable, Chunk)]) -> Result<Vec<Chunk>, arrow::error::ArrowError> {
+        let layout = &self.layouts[LakeTable::Series.index()];
+        let mut new = Vec::new();
+        let mut catalog = lock(&self.catalog);
+        for (table, chunk) in chunks {
+            if let LakeTable::Rows(table) = table
+                && !matches!(table, Table::Logs | Table::Spans)
+                && let Some(rows) = catalog.note(*table, &chunk.rows, layout)?
+            {
+                let span = time_span(&rows)?;
+                new.push(Chunk::new(rows, span));
+            }
+        }
+        Ok(new)
     }
 
     fn flush_soon(&self) {
@@ -342,7 +408,13 @@ impl Shared {
             }
             signal.flush_now = false;
             drop(signal);
-            if let Err(error) = self.flush() {
+            let flushed = std::panic::catch_unwind(AssertUnwindSafe(|| self.flush()));
+            let flushed = flushed.unwrap_or_else(|_| {
+                let error = "it panicked, which is a mistake in this program";
+                lock(&self.report).error = Some(error.to_owned());
+                Err(anyhow::anyhow!(error))
+            });
+            if let Err(error) = flushed {
                 tracing::warn!(lake = %self.path.display(), "flush failed, its rows stay in memory and in the log, and it is tried again: {error:#}");
             }
         }
@@ -385,9 +457,13 @@ impl Shared {
 
     /// Sorts and writes every table's rows aside.
     fn stage(&self, position: Position, chunks: &[Chunks]) -> anyhow::Result<Journal> {
+        let aside = aside(&self.path);
+        // What an attempt left that failed, for want of space perhaps; operators of queries spill to folders beside.
+        Journal::withdraw(&self.path)?;
+        clear_files(&aside).with_context(|| format!("clearing {}", aside.display()))?;
         let mut tables = BTreeMap::new();
         for (table, chunks) in TABLES.into_iter().zip(chunks).filter(|(_, chunks)| !chunks.is_empty()) {
-            let staged = files::write(table, chunks, &aside(&self.path))
+            let staged = files::write(table, chunks, &aside)
                 .with_context(|| format!("writing rows of table `{}`", table.name()))?;
             tables.insert(table.name().to_owned(), staged);
         }
@@ -401,6 +477,7 @@ impl Shared {
             return Err(error);
         }
         self.step(Step::Committed)?;
+        Journal::remove(&self.path);
         let files = writer.logs.iter().map(|log| log.files().cloned().collect());
         lock(&self.state).end_flush(files.collect());
         self.durable.send_replace(journal.position);
@@ -429,7 +506,7 @@ impl Shared {
             hot: rows.chunks().cloned().collect(),
             files: rows.files.clone(),
         });
-        Snapshot { tables: tables.collect(), catalog: self.catalog.clone() }
+        Snapshot::new(tables.collect(), self.catalog.clone(), state.appended)
     }
 
     pub(crate) fn with_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
@@ -479,9 +556,22 @@ fn lock_folder(lake: &Path) -> anyhow::Result<File> {
     let path = lake.join("lake.lock");
     let file =
         File::options().create(true).append(true).open(&path).with_context(|| format!("opening {}", path.display()))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| anyhow::anyhow!("another process writes the lake in {}", lake.display()))?;
-    Ok(file)
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => bail!("another process writes the lake in {}", lake.display()),
+        Err(error) => Err(error).with_context(|| format!("locking {}", path.display())),
+    }
+}
+
+/// Removes files, not folders.
+fn clear_files(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what a crash left in the folder for files in the making.

@@ -9,6 +9,7 @@
 
 mod ask;
 mod catalog;
+mod changes;
 mod config;
 mod convert;
 mod delta;
@@ -23,6 +24,9 @@ mod sql;
 mod tests;
 
 pub use ask::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats};
+pub use changes::Changed;
 pub use config::{LakePlan, LogPlan};
-pub use lake::{AppendError, Lake, Options};
-pub use sql::{Query, QueryError, QueryErrorKind, QueryLimits};
+pub use lake::{AppendError, Claim, Lake, Options};
+pub use sql::{
+    Query, QueryError, QueryErrorKind, QueryLimits, Rendered, Tables, Template, Variable, Variables, Window,
+};

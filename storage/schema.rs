@@ -10,6 +10,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use catchment_pipeline::batch::Table;
 
+use crate::sql::COMPUTED;
+
 pub(crate) const MAX_PROMOTED: usize = 64;
 
 /// Resource attributes that are columns of their own unless told otherwise.
@@ -126,7 +128,7 @@ pub(crate) fn promoted(wanted: &BTreeMap<String, String>) -> Result<Vec<Promoted
             return Err(format!("promoted attributes `{key}` and `{}` would both be column `{column}`", other.key));
         }
         let taken = TABLES.iter().any(|table| layout(*table, &[]).columns.iter().any(|c| c.field.name() == &column));
-        if taken || ["date", "value", "duration_ns"].contains(&column.as_str()) {
+        if taken || column == "date" || COMPUTED.contains(&column.as_str()) {
             return Err(format!("promoted attribute `{key}`: the tables have a column `{column}` already"));
         }
         all.push(Promoted { key: key.to_owned(), column, kind });

@@ -11,7 +11,7 @@ use catchment_pipeline::component::{
 };
 use catchment_pipeline::config::Section;
 use catchment_pipeline::log::Position;
-use catchment_storage::{AppendError, Lake};
+use catchment_storage::{AppendError, Claim, Lake};
 use tokio::sync::watch;
 
 pub const SPEC: ExporterSpec = Spec {
@@ -53,12 +53,14 @@ impl ExporterPlan for Plan {
                 context.id
             );
         };
-        Ok(Arc::new(Parquet { lake }))
+        let claim = lake.claim(&context.id)?;
+        Ok(Arc::new(Parquet { lake, _claim: claim }))
     }
 }
 
 struct Parquet {
     lake: Arc<Lake>,
+    _claim: Claim,
 }
 
 #[async_trait]

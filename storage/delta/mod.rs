@@ -54,14 +54,18 @@ impl DeltaLog {
             log.version = version;
         }
         log.refresh()?;
-        if let Some(protocol) = &log.protocol {
-            let reader = protocol["minReaderVersion"].as_i64().unwrap_or(0);
-            let writer = protocol["minWriterVersion"].as_i64().unwrap_or(0);
-            if reader > 1 || writer > 2 {
-                bail!("{} needs Delta protocol {reader}/{writer}; this program knows 1/2", table.display());
-            }
-        }
+        log.check_protocol()?;
         Ok(log)
+    }
+
+    fn check_protocol(&self) -> anyhow::Result<()> {
+        let Some(protocol) = &self.protocol else { return Ok(()) };
+        let reader = protocol["minReaderVersion"].as_i64().unwrap_or(0);
+        let writer = protocol["minWriterVersion"].as_i64().unwrap_or(0);
+        if reader > 1 || writer > 2 {
+            bail!("{} needs Delta protocol {reader}/{writer}; this program knows 1/2", self.folder.display());
+        }
+        Ok(())
     }
 
     /// Reads versions written since.
@@ -180,6 +184,8 @@ impl DeltaLog {
         actions.insert(0, json!({"commitInfo": info}));
         let text = actions.iter().map(|action| format!("{action}\n")).collect::<String>();
         for _ in 0..MAX_CONFLICTS {
+            // Another writer's version, read meanwhile, may have raised it.
+            self.check_protocol()?;
             let path = self.version_path(self.version + 1);
             match disk::create(&path, text.as_bytes()) {
                 Ok(()) => {

@@ -20,10 +20,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::bounds::{self, BoundRows};
 use super::error::{QueryError, QueryErrorKind};
 use super::scan::STORE;
 use super::tables::{CATALOG, Names, SCHEMA};
-use super::{Query, QueryLimits, Snapshot, guard};
+use super::{Query, QueryLimits, Snapshot, Tables, functions, guard, projections};
 
 /// Virtual; only what is used becomes real. Enough for the deepest statement `guard` lets through, in a debug build.
 const STACK: usize = 64 << 20;
@@ -66,7 +67,8 @@ impl Engine {
     /// Returns once the statement is planned.
     pub(crate) async fn query(&self, sql: &str, limits: QueryLimits, snapshot: Snapshot) -> Result<Query, QueryError> {
         let stopped = || QueryError::internal("the query engine has stopped");
-        let (planned, schema) = oneshot::channel();
+        let position = snapshot.position;
+        let (planned, plan) = oneshot::channel();
         let (rows, received) = mpsc::channel(2);
         let run = Run {
             sql: sql.to_owned(),
@@ -77,8 +79,8 @@ impl Engine {
         };
         let runtime = self.runtime.as_ref().ok_or_else(stopped)?;
         runtime.spawn(run.carry_out(planned, rows));
-        let schema = schema.await.map_err(|_| stopped())??;
-        Ok(Query { schema, rows: received })
+        let Planned { schema, reads } = plan.await.map_err(|_| stopped())??;
+        Ok(Query { schema, position, reads, rows: received })
     }
 }
 
@@ -91,6 +93,11 @@ impl Drop for Engine {
     }
 }
 
+struct Planned {
+    schema: SchemaRef,
+    reads: Tables,
+}
+
 struct Run {
     sql: String,
     limits: QueryLimits,
@@ -101,7 +108,7 @@ struct Run {
 
 impl Run {
     /// Whatever happens, the asker hears of it: a lost task would look like the end of the rows.
-    async fn carry_out(self, planned: oneshot::Sender<Result<SchemaRef, QueryError>>, rows: mpsc::Sender<Rows>) {
+    async fn carry_out(self, planned: oneshot::Sender<Result<Planned, QueryError>>, rows: mpsc::Sender<Rows>) {
         let mut planned = Some(planned);
         let deadline = Instant::now() + self.limits.deadline;
         let work = AssertUnwindSafe(self.run(&mut planned, &rows)).catch_unwind();
@@ -122,13 +129,13 @@ impl Run {
 
     async fn run(
         &self,
-        planned: &mut Option<oneshot::Sender<Result<SchemaRef, QueryError>>>,
+        planned: &mut Option<oneshot::Sender<Result<Planned, QueryError>>>,
         rows: &mpsc::Sender<Rows>,
     ) -> Result<(), QueryError> {
         let _turn = self.running.acquire().await;
         let mut stream = self.plan().await?;
         if let Some(planned) = planned.take() {
-            let _ = planned.send(Ok(stream.schema()));
+            let _ = planned.send(Ok(Planned { schema: stream.schema(), reads: self.snapshot.asked.tables() }));
         }
         let mut sent = 0;
         while let Some(batch) = stream.next().await {
@@ -148,9 +155,13 @@ impl Run {
     async fn plan(&self) -> Result<SendableRecordBatchStream, QueryError> {
         let statement = guard::check(&self.sql)?;
         let state = self.session().map_err(QueryError::from_datafusion)?;
-        let plan = state.statement_to_plan(statement).await.map_err(QueryError::from_datafusion)?;
+        let plan = state
+            .statement_to_plan(statement)
+            .await
+            .map_err(|error| self.snapshot.asked.explain(QueryError::from_datafusion(error), &self.snapshot.catalog))?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         read_only.verify_plan(&plan).map_err(|error| QueryError::refused(error.strip_backtrace()))?;
+        bounds::check(&plan).map_err(QueryError::from_datafusion)?;
         let plan = state.create_physical_plan(&plan).await.map_err(QueryError::from_datafusion)?;
         execute_stream(plan, state.task_ctx()).map_err(QueryError::from_datafusion)
     }
@@ -172,11 +183,15 @@ impl Run {
             .with_config(config)
             .with_runtime_env(environment)
             .with_default_features()
+            .with_optimizer_rules(projections::rules())
+            .with_physical_optimizer_rule(Arc::new(BoundRows))
             .build();
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(Names(self.snapshot.clone())));
         let mut state = context.state();
         datafusion_functions_json::register_all(&mut state)?;
+        functions::register(&mut state)?;
+        bounds::register(&mut state)?;
         Ok(state)
     }
 }

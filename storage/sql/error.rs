@@ -7,6 +7,8 @@ use datafusion::error::DataFusionError;
 pub enum QueryErrorKind {
     /// The SQL is wrong: syntax, an unknown table or column, types that do not fit.
     BadSql,
+    /// Right SQL about a metric or table that does not exist, or not yet: it may once data comes.
+    NoDataYet,
     /// Right SQL that is not allowed here: anything but one read-only statement, or a banned function.
     Refused,
     /// It asks for more than a limit: tokens, nesting, rows, memory.

@@ -8,22 +8,25 @@
 //! | operators and keywords that nest (`+`, `AND`, `CASE`, `SELECT`, `UNION`, `JOIN`, ...) | 400 |
 //! | open parentheses and brackets | 40 |
 //! | tables named | 32 |
+//! | parts of structs and tuples, by SELECT, multiplied | 10,000 |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{self, Expr, Select, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{self, Expr, FunctionArguments, Select, TableFactor, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::{QueryError, QueryErrorKind, position_in};
 
-const MAX_TEXT: usize = 64 << 10;
+pub(super) const MAX_TEXT: usize = 64 << 10;
 const MAX_TOKENS: usize = 10_000;
 const MAX_NESTING_WORDS: usize = 400;
 const MAX_PARENTHESES: usize = 40;
 const MAX_TABLES: usize = 32;
+/// A struct of a subquery's struct has the product of their parts, and DataFusion looks at each while it plans.
+const MAX_STRUCT_PARTS: usize = 10_000;
 
 /// Make values as large as they are told to, outside the memory pool.
 const BANNED_FUNCTIONS: [&str; 13] = [
@@ -61,10 +64,15 @@ pub(super) fn check(sql: &str) -> Result<Statement, QueryError> {
     Ok(statement)
 }
 
-fn check_tokens(sql: &str) -> Result<(), QueryError> {
+pub(super) fn check_length(sql: &str) -> Result<(), QueryError> {
     if sql.len() > MAX_TEXT {
         return Err(QueryError::too_large(format!("{} bytes of SQL; at most {MAX_TEXT}", sql.len())));
     }
+    Ok(())
+}
+
+fn check_tokens(sql: &str) -> Result<(), QueryError> {
+    check_length(sql)?;
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().map_err(|error| QueryError {
         position: Some((error.location.line, error.location.column)).filter(|at| at.0 > 0),
         ..QueryError::new(QueryErrorKind::BadSql, error.message)
@@ -174,10 +182,37 @@ fn check_sql(statement: &ast::Statement) -> Result<(), QueryError> {
     }
 }
 
-#[derive(Default)]
 struct Rules {
     tables: usize,
     statements: usize,
+    /// Of structs, in each SELECT that is open.
+    parts: Vec<usize>,
+    /// Of those that are closed.
+    product: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules { tables: 0, statements: 0, parts: vec![0], product: 1 }
+    }
+}
+
+/// How many parts a struct made here has.
+fn struct_parts(expr: &Expr) -> usize {
+    match expr {
+        Expr::Struct { values, .. } => values.len(),
+        Expr::Tuple(values) => values.len(),
+        Expr::Dictionary(fields) => fields.len(),
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            let makes = ["struct", "row", "named_struct", "arrays_zip", "list_zip", "map", "make_map"];
+            match &function.args {
+                FunctionArguments::List(list) if makes.iter().any(|makes| name.ends_with(makes)) => list.args.len(),
+                _ => 0,
+            }
+        }
+        _ => 0,
+    }
 }
 
 impl Rules {
@@ -203,7 +238,17 @@ impl Visitor for Rules {
         }
     }
 
+    fn post_visit_select(&mut self, _select: &Select) -> ControlFlow<QueryError> {
+        let parts = self.parts.pop().unwrap_or(0);
+        self.product = self.product.saturating_mul(parts.max(1));
+        match self.product > MAX_STRUCT_PARTS {
+            true => ControlFlow::Break(QueryError::too_large("structs of structs in subqueries have too many parts")),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
+        self.parts.push(0);
         match select.into {
             Some(_) => ControlFlow::Break(not_read_only("SELECT INTO")),
             None => ControlFlow::Continue(()),
@@ -227,6 +272,9 @@ impl Visitor for Rules {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
+        if let Some(parts) = self.parts.last_mut() {
+            *parts += struct_parts(expr);
+        }
         match expr {
             Expr::Function(function) => self.check_function(&function.name),
             _ => ControlFlow::Continue(()),

@@ -1,15 +1,22 @@
 //! SQL over one snapshot of the lake, for people we do not know: read-only and bounded.
 //!
 //! `guard` refuses before planning, `engine` plans and runs on threads of its own, `tables` and `views` are what SQL
-//! sees, `scan` unites hot rows with files, `prune` leaves out files that cannot hold what is asked for.
+//! sees, `scan` unites hot rows with files, `wanted` and `prune` leave out what cannot hold what is asked for. `template` makes
+//! SQL from what boards and live queries write.
 
+mod bounds;
 mod engine;
 mod error;
+mod functions;
 mod guard;
+mod projections;
 mod prune;
+mod reads;
 mod scan;
 mod tables;
+mod template;
 mod views;
+mod wanted;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -18,6 +25,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use catchment_pipeline::log::Position;
 use futures::Stream;
 
 use crate::catalog::Catalog;
@@ -27,6 +35,9 @@ use crate::schema::{LakeTable, Layout};
 
 pub(crate) use engine::Engine;
 pub use error::{QueryError, QueryErrorKind};
+pub use reads::Tables;
+pub use template::{Rendered, Template, Variable, Variables, Window};
+pub(crate) use views::COMPUTED;
 
 /// What one query may use.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +59,10 @@ impl Default for QueryLimits {
 /// A running query: its columns, and its rows as they come. Dropping it cancels the query.
 pub struct Query {
     pub schema: SchemaRef,
+    /// The log position of the rows it sees: all at or before it, none after.
+    pub position: Position,
+    /// What it reads, views resolved.
+    pub reads: Tables,
     rows: tokio::sync::mpsc::Receiver<Result<RecordBatch, QueryError>>,
 }
 
@@ -75,6 +90,15 @@ pub(crate) struct Snapshot {
     /// In the order of `schema::TABLES`.
     pub(crate) tables: Vec<TableSnapshot>,
     pub(crate) catalog: Arc<Mutex<Catalog>>,
+    /// Of the last row appended.
+    pub(crate) position: Position,
+    asked: reads::Asked,
+}
+
+impl Snapshot {
+    pub(crate) fn new(tables: Vec<TableSnapshot>, catalog: Arc<Mutex<Catalog>>, position: Position) -> Snapshot {
+        Snapshot { tables, catalog, position, asked: reads::Asked::default() }
+    }
 }
 
 #[derive(Clone, Debug)]

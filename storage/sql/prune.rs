@@ -13,18 +13,32 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use super::TableSnapshot;
+use super::wanted::Wanted;
+use crate::changes::Span;
+use crate::convert::of_day;
 use crate::files::FileEntry;
 
-pub(super) fn prune(table: &TableSnapshot, filters: &[Expr], session: &dyn Session) -> Result<Vec<Arc<FileEntry>>> {
-    let all = || table.files.as_ref().clone();
-    let Some(filter) = conjunction(filters.to_vec()) else { return Ok(all()) };
+pub(super) fn prune(
+    table: &TableSnapshot,
+    wanted: &Wanted,
+    filters: &[Expr],
+    session: &dyn Session,
+) -> Result<Vec<Arc<FileEntry>>> {
+    let files = table.files.iter().filter(|file| wanted.may_be_in(times(file))).cloned().collect::<Vec<_>>();
+    let Some(filter) = conjunction(filters.to_vec()).filter(|_| !files.is_empty()) else { return Ok(files) };
     let schema = table.layout.sql.clone();
     let filter = session.create_physical_expr(filter, &DFSchema::try_from(schema.clone())?)?;
     let Some(predicate) = PruningPredicateBuilder::new().with_file_schema(schema).try_build(filter).ok() else {
-        return Ok(all());
+        return Ok(files);
     };
-    let keep = predicate.prune(&Bounds(&table.files))?;
-    Ok(table.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
+    let keep = predicate.prune(&Bounds(&files))?;
+    Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
+}
+
+/// A file by a writer that keeps no statistics still is of its date.
+fn times(file: &FileEntry) -> Span {
+    let (first, last) = file.ts.unwrap_or_else(|| of_day(file.date));
+    Span { first, last }
 }
 
 struct Bounds<'a>(&'a [Arc<FileEntry>]);
@@ -35,8 +49,8 @@ impl Bounds<'_> {
         Some(match name {
             "date" => Arc::new(files.map(|file| Some(file.date)).collect::<Date32Array>()),
             "ts" => {
-                let bound = |(low, high): (i64, i64)| if largest { high } else { low };
-                let times = files.map(|file| file.ts.map(bound)).collect::<TimestampMicrosecondArray>();
+                let times = files.map(|file| if largest { times(file).last } else { times(file).first });
+                let times = TimestampMicrosecondArray::from_iter_values(times);
                 Arc::new(times.with_timezone("UTC"))
             }
             "metric_name" | "service_name" => Arc::new(

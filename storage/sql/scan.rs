@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Date32Array};
-use arrow::compute::cast;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, StringArray, StringViewArray};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::union::UnionExec;
@@ -26,8 +27,9 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 
 use super::TableSnapshot;
 use super::prune::prune;
+use super::wanted::Wanted;
 use crate::convert::{day, ts};
-use crate::hot::Chunks;
+use crate::hot::{Chunk, Chunks};
 
 /// Where the lake's folder is registered as an object store; it reaches nothing outside that folder.
 pub(super) const STORE: &str = "lake://local/";
@@ -57,24 +59,34 @@ impl TableProvider for LakeScan {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut parts = vec![self.scan_hot(session, projection, limit)?];
-        parts.extend(self.scan_files(session, projection, filters, limit)?);
-        match parts.len() {
-            1 => Ok(parts.remove(0)),
-            _ => UnionExec::try_new(parts),
+        let wanted = Wanted::of(filters);
+        let hot = self.scan_hot(session, &wanted, projection, limit)?;
+        match (hot, self.scan_files(session, &wanted, projection, filters, limit)?) {
+            (Some(hot), Some(files)) => UnionExec::try_new(vec![hot, files]),
+            (Some(one), None) | (None, Some(one)) => Ok(one),
+            (None, None) => Ok(Arc::new(EmptyExec::new(self.projected(projection)?.1))),
         }
     }
 }
 
 impl LakeScan {
+    /// Which columns, and their schema.
+    fn projected(&self, projection: Option<&Vec<usize>>) -> Result<(Vec<usize>, SchemaRef)> {
+        let sql = &self.0.layout.sql;
+        let columns = projection.cloned().unwrap_or_else(|| (0..sql.fields().len()).collect());
+        let schema = Arc::new(sql.project(&columns)?);
+        Ok((columns, schema))
+    }
+
     fn scan_files(
         &self,
         session: &dyn Session,
+        wanted: &Wanted,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let files = prune(&self.0, filters, session)?;
+        let files = prune(&self.0, wanted, filters, session)?;
         if files.is_empty() {
             return Ok(None);
         }
@@ -104,31 +116,36 @@ impl LakeScan {
     fn scan_hot(
         &self,
         session: &dyn Session,
+        wanted: &Wanted,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let sql = &self.0.layout.sql;
-        let columns = projection.cloned().unwrap_or_else(|| (0..sql.fields().len()).collect());
-        let schema = Arc::new(sql.project(&columns)?);
-        let per_partition = self.0.hot.len().div_ceil(session.config().target_partitions().max(1)).max(1);
-        let mut partitions = self.0.hot.chunks(per_partition).collect::<Vec<_>>();
-        if partitions.is_empty() {
-            partitions.push(&[]);
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let chunks = self.0.hot.iter().filter(|chunk| wanted.may_be_in(chunk.span)).cloned().collect::<Chunks>();
+        if chunks.is_empty() {
+            return Ok(None);
         }
-        let partitions = partitions.into_iter().map(|chunks| {
-            let part = HotRows { chunks: chunks.to_vec(), columns: columns.clone(), schema: schema.clone() };
+        let (columns, schema) = self.projected(projection)?;
+        let per_partition = chunks.len().div_ceil(session.config().target_partitions().max(1)).max(1);
+        let partitions = chunks.chunks(per_partition).map(|chunks| {
+            let part = HotRows {
+                chunks: chunks.to_vec(),
+                wanted: wanted.clone(),
+                columns: columns.clone(),
+                schema: schema.clone(),
+            };
             Arc::new(part) as Arc<dyn PartitionStream>
         });
         let partitions = partitions.collect();
         let plan = StreamingTableExec::try_new(schema.clone(), partitions, None, Vec::new(), false, limit)?;
-        Ok(Arc::new(plan))
+        Ok(Some(Arc::new(plan)))
     }
 }
 
-/// Chunks of hot rows, turned into SQL's types one at a time as they are asked for.
+/// Chunks of hot rows: those that are wanted, turned into SQL's types a batch at a time as they are asked for.
 #[derive(Debug)]
 struct HotRows {
     chunks: Chunks,
+    wanted: Wanted,
     columns: Vec<usize>,
     schema: SchemaRef,
 }
@@ -139,25 +156,61 @@ impl PartitionStream for HotRows {
     }
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (columns, schema) = (self.columns.clone(), self.schema.clone());
+        let (columns, schema, wanted) = (self.columns.clone(), self.schema.clone(), self.wanted.clone());
         let size = context.session_config().batch_size().max(1);
-        let slices = self.chunks.clone().into_iter().flat_map(move |chunk| {
-            let starts = (0..chunk.num_rows()).step_by(size);
-            starts.map(move |start| chunk.slice(start, size.min(chunk.num_rows() - start))).collect::<Vec<_>>()
+        let chunks = self.chunks.clone().into_iter().map(move |chunk| {
+            let rows = narrow(&chunk, &wanted, &columns, &schema)?;
+            let starts = (0..rows.num_rows()).step_by(size);
+            Ok(starts.map(|start| rows.slice(start, size.min(rows.num_rows() - start))).collect::<Vec<_>>())
         });
-        let rows = slices.map(move |slice| for_sql(&slice, &columns, &schema).map_err(DataFusionError::from));
+        let schema = self.schema.clone();
+        let rows = chunks.flat_map(move |slices| match slices {
+            Ok(slices) => slices.into_iter().map(|slice| for_sql(&slice, &schema)).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        });
+        let rows = rows.map(|rows: Result<_, ArrowError>| rows.map_err(DataFusionError::from));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(rows)))
     }
 }
 
-fn for_sql(rows: &RecordBatch, columns: &[usize], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let arrays = columns.iter().zip(schema.fields()).map(|(column, field)| -> Result<ArrayRef, ArrowError> {
+/// The columns asked for, of the rows that are wanted, in the types they have while hot.
+fn narrow(chunk: &Chunk, wanted: &Wanted, columns: &[usize], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let rows = &chunk.rows;
+    let arrays = columns.iter().map(|column| -> Result<ArrayRef, ArrowError> {
         match rows.columns().get(*column) {
-            Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
-            Some(array) => cast(array, field.data_type()),
+            Some(array) => Ok(array.clone()),
             None => Ok(Arc::new(ts(rows)?.values().iter().map(|ts| Some(day(*ts))).collect::<Date32Array>())),
         }
     });
+    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+    let fields = schema.fields().iter().zip(&arrays);
+    let fields = fields.map(|(field, array)| field.as_ref().clone().with_data_type(array.data_type().clone()));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    let narrowed =
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields.collect::<Vec<_>>())), arrays, &options)?;
+    match wanted.rows(rows, chunk.span) {
+        Some(mask) => filter_record_batch(&narrowed, &mask),
+        None => Ok(narrowed),
+    }
+}
+
+fn for_sql(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let arrays = rows.columns().iter().zip(schema.fields()).map(|(array, field)| match array.data_type() {
+        kind if kind == field.data_type() => Ok(array.clone()),
+        DataType::Dictionary(..) if *field.data_type() == DataType::Utf8View => texts(array),
+        _ => cast(array, field.data_type()),
+    });
     let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), arrays.collect::<Result<_, _>>()?, &options)
+}
+
+/// A dictionary as plain strings. A few rows of a chunk refer to few of its values: the others are not touched.
+fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let dictionary = array.as_dictionary::<Int32Type>();
+    if dictionary.values().len() < 2 * dictionary.len() {
+        return cast(array, &DataType::Utf8View);
+    }
+    let values = dictionary.downcast_dict::<StringArray>();
+    let values = values.ok_or_else(|| ArrowError::SchemaError("a dictionary of other than strings".to_owned()))?;
+    Ok(Arc::new(values.into_iter().collect::<StringViewArray>()))
 }

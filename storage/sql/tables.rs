@@ -44,12 +44,17 @@ impl SchemaProvider for Names {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if let Some(table) = LakeTable::by_name(name) {
+            self.0.asked.note(table);
             return views::table(&self.0.tables[table.index()]).map(Some);
         }
         let metric = lock(&self.0.catalog).metric(name).cloned();
-        let Some(metric) = metric else { return Ok(None) };
-        let table = &self.0.tables[LakeTable::Rows(metric.table).index()];
-        views::metric(name, &metric, table).map(Some)
+        let Some(metric) = metric else {
+            self.0.asked.note_missing(name);
+            return Ok(None);
+        };
+        let table = LakeTable::Rows(metric.table);
+        self.0.asked.note(table);
+        views::metric(name, &metric, &self.0.tables[table.index()]).map(Some)
     }
 
     fn table_exist(&self, name: &str) -> bool {

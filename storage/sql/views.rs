@@ -35,9 +35,27 @@ fn computed(table: LakeTable) -> Option<Expr> {
         LakeTable::Rows(Table::Spans) => {
             Some((ident("end_time_unix_nano") - ident("start_time_unix_nano")).alias("duration_ns"))
         }
+        LakeTable::Rows(Table::ExpHistograms) => {
+            let parts = EXP_BUCKETS.iter().flat_map(|name| [lit(*name), ident(*name)]);
+            Some(datafusion::functions::core::expr_fn::named_struct(parts.collect()).alias("buckets"))
+        }
         _ => None,
     }
 }
+
+/// Names that [`computed`] gives, in whatever table.
+pub(crate) const COMPUTED: [&str; 3] = ["value", "duration_ns", "buckets"];
+
+/// What `counter_delta` and `exp_histogram_quantile` take as one argument.
+const EXP_BUCKETS: [&str; 7] = [
+    "scale",
+    "zero_count",
+    "zero_threshold",
+    "positive_offset",
+    "positive_bucket_counts",
+    "negative_offset",
+    "negative_bucket_counts",
+];
 
 fn stored(table: &TableSnapshot) -> impl Iterator<Item = &str> {
     table.layout.hot.fields().iter().map(|field| field.name().as_str())
@@ -62,7 +80,9 @@ fn point(table: Table) -> &'static [&'static str] {
 /// A metric: `ts`, its attributes, its value, and the table's other columns. An attribute named as one of those stays
 /// in `attributes` only.
 pub(super) fn metric(name: &str, metric: &Metric, table: &TableSnapshot) -> Result<Arc<dyn TableProvider>> {
-    let own = |key: &&String| *key == "value" || *key == "date" || stored(table).any(|column| column == *key);
+    let own = |key: &&String| {
+        COMPUTED.contains(&key.as_str()) || *key == "date" || stored(table).any(|column| column == *key)
+    };
     let attributes = metric
         .keys
         .iter()

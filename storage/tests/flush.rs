@@ -246,3 +246,67 @@ fn another_writers_commit_is_outwaited() {
     assert!(log.join(format!("{:020}.json", 3)).exists());
     assert_eq!(ask(&lake, "SELECT count(*) FROM metrics"), ["4"]);
 }
+
+#[test]
+fn a_flush_that_failed_leaves_nothing_behind() {
+    let folder = tempdir().unwrap();
+    let left = || {
+        fs::read_dir(folder.path().join("tmp"))
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().path().is_file())
+            .count()
+    };
+    {
+        let lake = lake(&folder);
+        append(&lake, mixed(4, DAY), 1);
+        *lock(&lake.shared().crash_after) = Some(Step::Staged);
+        lake.flush().unwrap_err();
+        lake.flush().unwrap_err();
+        assert_eq!(left(), 5, "one attempt's: a full disk is not filled further by trying again");
+        *lock(&lake.shared().crash_after) = None;
+        // Written, though nobody was told so: what it names goes away with it.
+        let journal = r#"{"app":"catchment/log","position":1,"tables":{"metrics":[{"aside":"gone.parquet","add":{"path":"date=2026-11-23/gone.parquet"}}]}}"#;
+        fs::write(folder.path().join("flush.json"), journal).unwrap();
+        append(&lake, mixed(2, DAY + 10 * SECOND), 2);
+        *lock(&lake.shared().crash_after) = Some(Step::Staged);
+        lake.flush().unwrap_err();
+        assert!(!folder.path().join("flush.json").exists());
+        *lock(&lake.shared().crash_after) = None;
+        lake.flush().unwrap();
+        assert_eq!(left(), 0);
+    }
+    assert_eq!(ask(&lake(&folder), COUNTS), ["6 6 6 6"]);
+}
+
+#[test]
+fn one_appends_at_a_time() {
+    let folder = tempdir().unwrap();
+    let lake = lake(&folder);
+    let first = lake.claim("parquet").unwrap();
+    let again = lake.claim("parquet").unwrap();
+    let error = lake.claim("parquet/2").unwrap_err().to_string();
+    assert!(
+        error.contains("`parquet` writes into the lake already") && error.contains("leave `parquet/2` out"),
+        "{error}"
+    );
+    drop((first, again));
+    lake.claim("parquet/2").unwrap();
+}
+
+/// It may have turned on what this program does not know, deletion vectors for one.
+#[test]
+fn another_writers_newer_protocol_stops_a_flush() {
+    let folder = tempdir().unwrap();
+    let lake = lake(&folder);
+    append(&lake, cpu(2, DAY), 1);
+    lake.flush().unwrap();
+    let protocol = "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7}}\n";
+    fs::write(folder.path().join(format!("metrics/_delta_log/{:020}.json", 2)), protocol).unwrap();
+    append(&lake, cpu(2, DAY), 2);
+    for _ in 0..2 {
+        let error = format!("{:#}", lake.flush().unwrap_err());
+        assert!(error.contains("needs Delta protocol 3/7"), "{error}");
+    }
+    assert_eq!(*lake.durable().borrow(), 1);
+    assert_eq!(ask(&lake, "SELECT count(*) FROM metrics"), ["4"], "and its rows stay");
+}

@@ -1,10 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 //! The lake through its own door: append, flush, crash, open again, ask.
 
+mod bounds;
 pub(crate) mod data;
 mod flush;
+mod functions;
+mod live;
 mod peers;
 mod sandbox;
+mod scan;
 mod views;
 
 use std::sync::Arc;

@@ -172,3 +172,27 @@ fn files_that_cannot_match_are_not_read() {
     assert_eq!(files("metric_name = 'another'"), 0);
     assert_eq!(files("metric_name = 'system.cpu.utilization'"), 3);
 }
+
+/// Each layer counts, also where it says the same as the one below; see `sql::projections`.
+#[test]
+fn equal_projections_upon_each_other() {
+    both(cpu(4, DAY), |lake| {
+        let nested = |layers: &[&str], inner: &str| {
+            let sql =
+                layers.iter().rev().fold(inner.to_owned(), |inner, layer| format!("SELECT {layer} FROM ({inner})"));
+            ask(lake, &format!("{sql} ORDER BY 1"))
+        };
+        let one = "SELECT value AS x, value AS y FROM metrics WHERE value = 1";
+        assert_eq!(nested(&["x + 1 AS x"; 2], one), ["3.0"]);
+        assert_eq!(nested(&["x + 1 AS x"; 6], one), ["7.0"]);
+        assert_eq!(nested(&["x + x AS x"; 5], one), ["32.0"]);
+        assert_eq!(nested(&["y AS x, x + 1 AS y"; 4], one), ["3.0 3.0"]);
+        assert_eq!(nested(&["z AS x", "x + 1 AS z", "x + 1 AS x"], one), ["3.0"]);
+        assert_eq!(nested(&["z AS x", "x + 1 AS z", "z AS x", "x + 1 AS z", "x + 1 AS x", "x AS x"], one), ["4.0"]);
+        let in_subquery =
+            "SELECT (SELECT max(x + 1) AS x FROM (SELECT x + 1 AS x FROM (SELECT x + 1 AS x FROM (SELECT 1 AS x))))";
+        assert_eq!(ask(lake, in_subquery), ["4"]);
+        let with = "WITH a AS (SELECT 1 AS x), b AS (SELECT x * 2 AS x FROM a), c AS (SELECT x * 2 AS x FROM b) SELECT x * 2 AS x FROM c";
+        assert_eq!(ask(lake, with), ["8"]);
+    });
+}

@@ -1,0 +1,19 @@
+//! Functions that SQL over telemetry needs and DataFusion has not.
+
+mod counter_delta;
+mod exp_histogram;
+mod exp_histogram_quantile;
+mod histogram;
+mod histogram_quantile;
+mod lists;
+
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    registry.register_udf(ScalarUDF::from(counter_delta::CounterDelta::new()).into())?;
+    registry.register_udaf(AggregateUDF::from(histogram_quantile::HistogramQuantile::new()).into())?;
+    registry.register_udaf(AggregateUDF::from(exp_histogram_quantile::ExpHistogramQuantile::new()).into())?;
+    Ok(())
+}
