@@ -39,6 +39,7 @@ export interface Drawable {
 
 const charts = new Set<Drawable>();
 const dirty = new Set<Drawable>();
+/** The end of the window that a chart was last drawn for. */
 const drawn = new WeakMap<Drawable, number>();
 let scheduled = 0;
 let wake: ReturnType<typeof setTimeout> | undefined;
@@ -55,7 +56,8 @@ function frame(): void {
   const window = currentWindow();
   const length = window.to - window.from;
   for (const chart of charts) {
-    if (!chart.visible) continue;
+    // Off the screen a chart is drawn once, so that it is not blank when it comes into view, or on paper.
+    if (!chart.visible && drawn.has(chart)) continue;
     const moved = Math.abs(window.to - (drawn.get(chart) ?? 0)) * chart.width;
     if (!dirty.has(chart) && moved < length) continue;
     dirty.delete(chart);
