@@ -34,6 +34,12 @@ impl Section {
         Section { entries, place: node.place.clone(), path, asked: BTreeSet::new(), report: report.clone() }
     }
 
+    /// From a text of its own, e.g. a file that the configuration names. `None`: it is no YAML, and the report says why.
+    pub fn read(yaml: &str, file: &str, report: &Report) -> Option<Section> {
+        let node = yaml::parse(yaml, &Arc::from(file), report)?;
+        Some(Section::new(&node, String::new(), report))
+    }
+
     /// From YAML text, for tests of a component's plan.
     pub fn parse(yaml: &str) -> Section {
         let report = Report::default();
