@@ -8,7 +8,10 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringBuilder,
+};
+use arrow::compute::cast;
 use arrow::csv;
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type};
 use arrow::error::ArrowError;
@@ -74,7 +77,7 @@ pub enum Answer {
     Json { schema: SchemaRef, options: EncoderOptions, any: bool },
     Ndjson { keys: Vec<Vec<u8>>, options: EncoderOptions },
     Csv { schema: SchemaRef, options: EncoderOptions },
-    Arrow(StreamWriter<Vec<u8>>),
+    Arrow { schema: SchemaRef, writer: StreamWriter<Vec<u8>> },
 }
 
 impl Answer {
@@ -84,7 +87,11 @@ impl Answer {
             Format::Json => Answer::Json { schema: schema.clone(), options, any: false },
             Format::Ndjson => Answer::Ndjson { keys: object_keys(schema), options },
             Format::Csv => Answer::Csv { schema: schema.clone(), options },
-            Format::Arrow => Answer::Arrow(StreamWriter::try_new(Vec::new(), schema)?),
+            Format::Arrow => {
+                let fields = schema.fields().iter().map(plain_field).collect::<Vec<_>>();
+                let schema = Arc::new(Schema::new(fields));
+                Answer::Arrow { writer: StreamWriter::try_new(Vec::new(), &schema)?, schema }
+            }
         })
     }
 
@@ -98,7 +105,7 @@ impl Answer {
             }
             Answer::Ndjson { .. } => Ok(Vec::new()),
             Answer::Csv { schema, options } => csv_rows(&RecordBatch::new_empty(schema.clone()), options, true),
-            Answer::Arrow(writer) => Ok(std::mem::take(writer.get_mut())),
+            Answer::Arrow { writer, .. } => Ok(std::mem::take(writer.get_mut())),
         }
     }
 
@@ -139,8 +146,12 @@ impl Answer {
                 Ok(out)
             }
             Answer::Csv { options, .. } => csv_rows(rows, options, false),
-            Answer::Arrow(writer) => {
-                writer.write(rows)?;
+            Answer::Arrow { schema, writer } => {
+                let columns = schema.fields().iter().zip(rows.columns());
+                let columns = columns.map(|(field, column)| cast(column, field.data_type()));
+                let columns = columns.collect::<Result<Vec<_>, _>>()?;
+                let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+                writer.write(&RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)?;
                 Ok(std::mem::take(writer.get_mut()))
             }
         }
@@ -166,13 +177,32 @@ impl Answer {
                 Ok(error.map(|e| format!("{}\n", json!({"error": e.as_json()})).into_bytes()).unwrap_or_default())
             }
             Answer::Csv { .. } => Ok(Vec::new()),
-            Answer::Arrow(writer) => {
+            Answer::Arrow { writer, .. } => {
                 if error.is_none() {
                     writer.finish()?;
                 }
                 Ok(std::mem::take(writer.get_mut()))
             }
         }
+    }
+}
+
+/// Views and run-end encoding are young: many readers (pandas of last year, browsers) do not know them.
+fn plain_field(field: &FieldRef) -> FieldRef {
+    let plain = plain_type(field.data_type());
+    if plain == *field.data_type() { field.clone() } else { Arc::new(field.as_ref().clone().with_data_type(plain)) }
+}
+
+fn plain_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::List(item) | DataType::ListView(item) => DataType::List(plain_field(item)),
+        DataType::LargeList(item) | DataType::LargeListView(item) => DataType::LargeList(plain_field(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(plain_field(item), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),
+        DataType::RunEndEncoded(_, values) => plain_type(values.data_type()),
+        other => other.clone(),
     }
 }
 
@@ -356,7 +386,7 @@ float!(f32);
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use arrow::array::{
-        BinaryArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, ListArray, StringArray,
+        BinaryArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, ListArray, StringArray, StringViewArray,
         TimestampMicrosecondArray, UInt64Array,
     };
     use arrow::datatypes::Int32Type;
@@ -449,6 +479,26 @@ mod tests {
         let read = reader.map(Result::unwrap).collect::<Vec<_>>();
         let read = arrow::compute::concat_batches(&rows.schema(), &read).unwrap();
         assert_eq!(format!("{read:?}"), format!("{rows:?}"));
+    }
+
+    #[test]
+    fn arrow_streams_have_no_views() {
+        let text = ["a", "a text longer than a view holds inline"];
+        let view = Arc::new(StringViewArray::from_iter_values(text)) as ArrayRef;
+        let mut list = arrow::array::ListBuilder::new(arrow::array::StringViewBuilder::new());
+        list.append_value([Some("b"), None]);
+        list.append_null();
+        let rows = RecordBatch::try_from_iter([("s", view), ("l", Arc::new(list.finish()) as ArrayRef)]).unwrap();
+        let bytes = all(Format::Arrow, &rows);
+        let reader = arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap();
+        let types = reader.schema().fields().iter().map(|field| field.data_type().to_string()).collect::<Vec<_>>();
+        assert_eq!(types, ["Utf8", "List(Utf8)"]);
+        let read = reader.map(Result::unwrap).collect::<Vec<_>>();
+        let read = arrow::compute::concat_batches(&read[0].schema(), &read).unwrap();
+        let shown = |rows: &RecordBatch| {
+            arrow::util::pretty::pretty_format_batches(std::slice::from_ref(rows)).unwrap().to_string()
+        };
+        assert_eq!(shown(&read), shown(&rows));
     }
 
     #[test]

@@ -18,8 +18,9 @@ use crate::App;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                   base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Styles may be inline because the SQL editor (CodeMirror) writes its own into the page; no text from outside gets there.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+                   connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let rules = &app.rules;

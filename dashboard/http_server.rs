@@ -1,20 +1,28 @@
-//! Serving a router on one address: HTTP/1.1 and HTTP/2 in the clear, a cap on connections, a time for headers, and a
-//! shutdown that lets answers under way finish.
+//! Serving a router on one address: HTTP/1.1 and HTTP/2, in the clear or over TLS, a cap on connections, a time for
+//! headers, and a shutdown that lets answers under way finish.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use catchment_pipeline::component::tls::Reloading;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 /// An answer under way has this long to finish once shutdown has begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -33,10 +41,11 @@ impl Default for Limits {
 
 /// A bound socket. Clones share it, so that a server can take over from another without a gap: it listens until the
 /// last of them is gone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpServer {
     listener: Arc<TcpListener>,
     address: SocketAddr,
+    tls: Option<Arc<Reloading<ServerConfig>>>,
 }
 
 impl HttpServer {
@@ -51,7 +60,12 @@ impl HttpServer {
             format!("cannot listen on {endpoint}: another process may have the port; choose another `endpoint`")
         })?;
         let address = listener.local_addr()?;
-        Ok(HttpServer { listener: Arc::new(listener), address })
+        Ok(HttpServer { listener: Arc::new(listener), address, tls: None })
+    }
+
+    /// Speaks TLS to whoever connects from now on; `None`: in the clear.
+    pub fn with_tls(self, tls: Option<Arc<Reloading<ServerConfig>>>) -> HttpServer {
+        HttpServer { tls, ..self }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -62,13 +76,21 @@ impl HttpServer {
     pub async fn run(self, router: Router, limits: Limits, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
         let connections = TaskTracker::new();
+        let cut = CancellationToken::new();
         while let Some((stream, place)) = accept(&self.listener, &places, &shutdown).await {
-            connections.spawn(serve(stream, router.clone(), limits, shutdown.clone(), place));
+            let acceptor = self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.current()));
+            let (router, shutdown, cut) = (router.clone(), shutdown.clone(), cut.clone());
+            connections.spawn(async move {
+                let _place = place;
+                cut.run_until_cancelled(connection(stream, acceptor, router, limits, shutdown)).await;
+            });
         }
         drop(self.listener);
         connections.close();
         if timeout(DRAIN, connections.wait()).await.is_err() {
-            tracing::info!(address = %self.address, "connections were cut: they did not end within {DRAIN:?} of the shutdown");
+            tracing::info!(address = %self.address, "connections are cut: they did not end within {DRAIN:?} of the shutdown");
+            cut.cancel();
+            connections.wait().await;
         }
     }
 }
@@ -99,22 +121,52 @@ async fn accept(
     }
 }
 
-async fn serve(
+async fn connection(
     stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
     router: Router,
     limits: Limits,
     shutdown: CancellationToken,
-    _place: OwnedSemaphorePermit,
 ) {
     // Answers are written in whole chunks: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    let Some(acceptor) = acceptor else { return serve(stream, router, limits, shutdown).await };
+    match timeout(limits.read_header_timeout, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, router, limits, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake did not come to its end in time"),
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.read_header_timeout);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = {
+        let asked = asked.clone();
+        router.map_request(move |request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            request
+        })
+    };
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
+    // hyper's own time for headers begins with the first byte: until one comes, a place is held for nothing.
+    let silent = async {
+        tokio::time::sleep(limits.read_header_timeout).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
+        () = silent => return tracing::debug!("a connection on which nothing was asked is closed"),
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.as_mut().await

@@ -1,16 +1,18 @@
-//! The HTTP server: SQL, metrics, series, pipeline status, health, and a page that shows what runs and where.
+//! The HTTP server: the live page and what it asks, SQL, metrics, series, pipeline status, health.
 //!
 //! It reads the lake and the engine's status and changes neither. Everything is bounded: connections, headers' and
 //! bodies' size and time, concurrent and waiting queries, a query's time, memory and rows. `openapi.json` documents
 //! every path; a test holds it against real answers.
 
+mod assets;
+mod boards;
 mod catalog;
 mod data;
 mod format;
 mod guard;
 pub mod health_check;
 mod http_server;
-mod page;
+mod live;
 mod problem;
 mod query;
 mod settings;
@@ -19,13 +21,16 @@ mod status;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::routing::{get, post};
+use catchment_pipeline::component::tls::Reloading;
 use catchment_pipeline::engine::status::Snapshot;
 use http::StatusCode;
+use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
-pub use data::{Data, Limits as QueryLimits, Rows};
+pub use data::{Data, Limits as QueryLimits, Newest, Rows, Select};
 pub use http_server::{HttpServer, Limits};
 pub use problem::Problem;
 pub use settings::{KIND, SUMMARY, Settings};
@@ -43,30 +48,63 @@ pub(crate) struct App {
     rules: guard::Rules,
     turns: query::Turns,
     sources: Sources,
+    live: Option<Arc<live::Hub>>,
+    boards: Arc<boards::Boards>,
 }
 
 impl App {
     fn lake(&self) -> Result<&dyn Data, Problem> {
-        let none = || Problem::unavailable("this instance keeps no lake: configure the `lake` extension");
-        self.sources.lake.as_deref().ok_or_else(none)
+        self.sources.lake.as_deref().ok_or_else(no_lake)
+    }
+
+    fn hub(&self) -> Result<&Arc<live::Hub>, Problem> {
+        self.live.as_ref().ok_or_else(no_lake)
+    }
+}
+
+fn no_lake() -> Problem {
+    Problem::unavailable("this instance keeps no lake: configure the `lake` extension")
+}
+
+/// What a server needs beside a socket, read and checked: boards, certificates.
+#[derive(Clone)]
+pub struct Prepared {
+    settings: Settings,
+    boards: Arc<boards::Boards>,
+    tls: Option<Arc<Reloading<ServerConfig>>>,
+}
+
+impl Prepared {
+    /// What is wrong with boards or certificates is an error.
+    pub async fn read(settings: Settings) -> anyhow::Result<Prepared> {
+        let folder = settings.boards.clone();
+        let boards = tokio::task::spawn_blocking(move || boards::Boards::load(folder.as_deref())).await??;
+        let tls = settings.tls.as_ref().map(|tls| tls.build(&["h2", "http/1.1"])).transpose().context("tls")?;
+        Ok(Prepared { settings, boards: Arc::new(boards), tls: tls.map(Arc::new) })
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }
 
 /// The server, bound; [`Dashboard::run`] serves.
 pub struct Dashboard {
     server: HttpServer,
-    settings: Settings,
+    prepared: Prepared,
     sources: Sources,
 }
 
 impl Dashboard {
     pub async fn bind(settings: Settings, sources: Sources) -> anyhow::Result<Dashboard> {
-        Ok(Dashboard::on(HttpServer::bind(&settings.endpoint).await?, settings, sources))
+        let prepared = Prepared::read(settings).await?;
+        Ok(Dashboard::on(HttpServer::bind(&prepared.settings.endpoint).await?, prepared, sources))
     }
 
     /// On a socket that was bound beforehand.
-    pub fn on(server: HttpServer, settings: Settings, sources: Sources) -> Dashboard {
-        Dashboard { server, settings, sources }
+    pub fn on(server: HttpServer, prepared: Prepared, sources: Sources) -> Dashboard {
+        Dashboard { server: server.with_tls(prepared.tls.clone()), prepared, sources }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -75,22 +113,32 @@ impl Dashboard {
 
     /// Until `shutdown`; answers under way are finished first.
     pub async fn run(self, shutdown: CancellationToken) {
-        let limits = Limits {
-            max_connections: self.settings.max_connections,
-            read_header_timeout: self.settings.read_header_timeout,
-        };
-        self.server.run(router(self.settings, self.sources), limits, shutdown).await;
+        let Dashboard { server, prepared: Prepared { settings, boards, .. }, sources } = self;
+        let limits =
+            Limits { max_connections: settings.max_connections, read_header_timeout: settings.read_header_timeout };
+        let turns =
+            query::Turns::new(settings.max_concurrent_queries, settings.max_queued_queries, settings.queue_timeout);
+        let live = live::Hub::new(&settings, &sources, &shutdown);
+        let rules = guard::Rules::new(&settings);
+        let app = App { settings, rules, turns, sources, live: live.clone(), boards };
+        server.run(router(app), limits, shutdown).await;
+        if let Some(live) = live {
+            live.stop().await;
+        }
     }
 }
 
-fn router(settings: Settings, sources: Sources) -> Router {
-    let turns = query::Turns::new(settings.max_concurrent_queries, settings.max_queued_queries, settings.queue_timeout);
-    let app = Arc::new(App { rules: guard::Rules::new(&settings), turns, settings, sources });
+fn router(app: App) -> Router {
+    let app = Arc::new(app);
     Router::new()
-        .route("/", get(page::page))
-        .route("/live", get(page::live))
-        .route("/assets/page.css", get(page::css))
-        .route("/assets/page.js", get(page::js))
+        .route("/", get(assets::page))
+        .route("/boards/{id}", get(assets::page))
+        .route("/explore", get(assets::page))
+        .route("/logs", get(assets::page))
+        .route("/traces", get(assets::page))
+        .route("/traces/{id}", get(assets::page))
+        .route("/pipelines", get(assets::page))
+        .route("/assets/{name}", get(assets::asset))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
         .route("/api/v1/query", post(query::query))
@@ -98,6 +146,9 @@ fn router(settings: Settings, sources: Sources) -> Router {
         .route("/api/v1/series", get(catalog::series))
         .route("/api/v1/labels", get(catalog::labels))
         .route("/api/v1/label/{name}/values", get(catalog::label_values))
+        .route("/api/v1/live", get(live::live))
+        .route("/api/v1/boards", get(boards::list))
+        .route("/api/v1/boards/{id}", get(boards::one))
         .route("/api/v1/pipeline", get(status::pipeline))
         .route("/api/v1/lake", get(status::lake))
         .route("/api/v1/openapi.json", get(status::openapi))

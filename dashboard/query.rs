@@ -79,7 +79,7 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
     let limits = Limits { time, memory: settings.max_query_memory };
     let lake = app.lake()?;
     let first = async {
-        let Rows { schema, mut stream } = lake.query(&request.sql, limits).await?;
+        let Rows { schema, mut stream, .. } = lake.query(&request.sql, limits).await?;
         let first = stream.try_next().await?;
         Ok::<_, Problem>((schema, first, stream))
     };
@@ -215,7 +215,7 @@ impl Sender {
         tracing::Span::current().record("rows", progress.rows);
         let error = sent.err();
         if let Some(error) = &error {
-            tracing::warn!(rows = progress.rows, error = %error.message, "a query failed while its answer was under way");
+            tracing::info!(rows = progress.rows, error = %error.message, "a query failed while its answer was under way");
         }
         let Some(mut answer) = progress.answer else { return };
         let summary = Summary {

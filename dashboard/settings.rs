@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use catchment_pipeline::component::tls::ServerTls;
 use catchment_pipeline::config::{ByteSize, Section};
 
 /// The extension's name in YAML, and what `catchment components` says of it.
@@ -11,6 +12,7 @@ pub const SUMMARY: &str = "HTTP server: SQL, metrics, series, pipeline status, h
 /// ```yaml
 /// dashboard:
 ///   endpoint: localhost:8080            # port 0 takes any free one
+///   boards: ./boards                    # a folder of board files, beside the built-in ones; see docs/boards.md
 ///   max_concurrent_queries: 4           # more wait in line
 ///   max_queued_queries: 32              # more are answered with 429
 ///   queue_timeout: 5s                   # waited this long for a turn: 429
@@ -19,13 +21,19 @@ pub const SUMMARY: &str = "HTTP server: SQL, metrics, series, pipeline status, h
 ///   max_rows: 1000000                   # of one answer
 ///   max_request_body_size: 1MiB
 ///   max_connections: 1024
+///   max_live_connections: 1024          # pages that are kept up to date (WebSockets), beside max_connections
+///   max_live_streams: 256               # different queries that they watch
+///   max_live_evaluations: 2             # of those at a time, beside max_concurrent_queries
 ///   read_header_timeout: 10s            # for a request's headers, and again for its body
 ///   allowed_origins: []                 # other sites whose pages may use the API, e.g. https://grafana.example.com
+///   tls: { cert_file: c.pem, key_file: k.pem }  # as the receivers' `tls`; without, HTTP in the clear
 ///   allowed_hosts: []                   # names the server is reached by, beside localhost and IP addresses
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub endpoint: String,
+    /// Read when the server starts, not when it is planned.
+    pub boards: Option<String>,
     pub max_concurrent_queries: usize,
     pub max_queued_queries: usize,
     pub queue_timeout: Duration,
@@ -34,7 +42,11 @@ pub struct Settings {
     pub max_rows: u64,
     pub max_request_body_size: usize,
     pub max_connections: usize,
+    pub max_live_connections: usize,
+    pub max_live_streams: usize,
+    pub max_live_evaluations: usize,
     pub read_header_timeout: Duration,
+    pub tls: Option<ServerTls>,
     pub allowed_origins: Vec<String>,
     pub allowed_hosts: Vec<String>,
 }
@@ -43,6 +55,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             endpoint: "localhost:8080".into(),
+            boards: None,
             max_concurrent_queries: 4,
             max_queued_queries: 32,
             queue_timeout: Duration::from_secs(5),
@@ -51,7 +64,11 @@ impl Default for Settings {
             max_rows: 1_000_000,
             max_request_body_size: 1 << 20,
             max_connections: 1024,
+            max_live_connections: 1024,
+            max_live_streams: 256,
+            max_live_evaluations: 2,
             read_header_timeout: Duration::from_secs(10),
+            tls: None,
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
         }
@@ -64,6 +81,7 @@ impl Settings {
         let default = Settings::default();
         let settings = Settings {
             endpoint: section.or("endpoint", default.endpoint),
+            boards: section.get("boards"),
             max_concurrent_queries: section.or("max_concurrent_queries", default.max_concurrent_queries),
             max_queued_queries: section.or("max_queued_queries", default.max_queued_queries),
             queue_timeout: section.or("queue_timeout", default.queue_timeout),
@@ -72,7 +90,11 @@ impl Settings {
             max_rows: section.or("max_rows", default.max_rows),
             max_request_body_size: size(section, "max_request_body_size", default.max_request_body_size),
             max_connections: section.or("max_connections", default.max_connections),
+            max_live_connections: section.or("max_live_connections", default.max_live_connections),
+            max_live_streams: section.or("max_live_streams", default.max_live_streams),
+            max_live_evaluations: section.or("max_live_evaluations", default.max_live_evaluations),
             read_header_timeout: section.or("read_header_timeout", default.read_header_timeout),
+            tls: ServerTls::read(section),
             allowed_origins: section.or("allowed_origins", default.allowed_origins),
             allowed_hosts: section.or("allowed_hosts", default.allowed_hosts),
         };
@@ -83,6 +105,9 @@ impl Settings {
             ("max_rows", settings.max_rows == 0),
             ("max_request_body_size", settings.max_request_body_size == 0),
             ("max_connections", settings.max_connections == 0),
+            ("max_live_connections", settings.max_live_connections == 0),
+            ("max_live_streams", settings.max_live_streams == 0),
+            ("max_live_evaluations", settings.max_live_evaluations == 0),
         ];
         for (key, _) in at_least_one.iter().filter(|(_, zero)| *zero) {
             section.mistake(key, "0 would let nothing through", "write 1 or more, or leave the key out");

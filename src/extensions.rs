@@ -21,7 +21,7 @@ const DASHBOARD: ExtensionSpec = Spec {
     summary: catchment_dashboard::SUMMARY,
     signals: &[],
     stability: Stability::Beta,
-    plan: |section| Box::new(Extension::Dashboard(catchment_dashboard::Settings::plan(section))),
+    plan: |section| Box::new(Extension::Dashboard(Box::new(catchment_dashboard::Settings::plan(section)))),
 };
 
 const HEALTH_CHECK: ExtensionSpec = Spec {
@@ -53,7 +53,7 @@ const LOG: ExtensionSpec = Spec {
 
 #[derive(Debug)]
 pub enum Extension {
-    Dashboard(catchment_dashboard::Settings),
+    Dashboard(Box<catchment_dashboard::Settings>),
     HealthCheck(health_check::Settings),
     Lake(LakePlan),
     Log(LogPlan),

@@ -6,6 +6,7 @@ mod extensions;
 mod inspect;
 mod logging;
 mod memory;
+mod open_files;
 mod query;
 mod reload;
 mod run;

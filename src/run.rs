@@ -14,6 +14,7 @@ use crate::extensions::{Stores, StoresPlan, lake_path};
 use crate::inspect;
 use crate::logging::Logging;
 use crate::memory;
+use crate::open_files;
 use crate::servers::{Answers, Servers};
 use crate::signals::{Ask, Signals};
 use crate::telemetry::{self, Telemetry};
@@ -57,6 +58,7 @@ impl App {
         let own = Telemetry::start(&plan.telemetry).await?;
         let logging = Logging::start(&plan.telemetry, own.tracer())?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
+        open_files::raise_limit();
         let gauge = Arc::new(MemoryGauge::default());
         let sampler = tokio::spawn(memory::sample(gauge.clone()));
         let admission = Arc::new(Admission::new(plan.admission.unwrap_or_else(memory::admission_limit)));
@@ -101,8 +103,8 @@ impl App {
     }
 
     pub fn say_addresses(&self) {
-        for (id, address) in self.servers.addresses() {
-            tracing::info!(extension = id, url = format!("http://{address}/"), "serving");
+        for (id, url) in self.servers.addresses() {
+            tracing::info!(extension = id, url, "serving");
         }
     }
 

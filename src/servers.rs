@@ -5,11 +5,10 @@
 //! is gone. A server whose endpoint stays gives its socket to the one that takes its place: nobody is refused meanwhile.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use catchment_dashboard::{Dashboard, HttpServer, Limits, Sources, health_check};
+use catchment_dashboard::{Dashboard, HttpServer, Limits, Prepared, Sources, health_check};
 use catchment_pipeline::config::Plan;
 use catchment_pipeline::engine::{Changes, Status};
 use catchment_storage::Lake;
@@ -49,7 +48,9 @@ struct Wanted {
 
 #[derive(Clone)]
 enum Kind {
-    Dashboard(Arc<catchment_dashboard::Settings>),
+    Dashboard(Box<catchment_dashboard::Settings>),
+    /// Its boards and certificates were read.
+    Ready(Arc<catchment_dashboard::Prepared>),
     HealthCheck(health_check::Settings),
     OwnMetrics,
 }
@@ -70,6 +71,21 @@ pub struct Next {
     stopped: Vec<Wanted>,
 }
 
+impl Wanted {
+    /// Reads what its server needs: before anything has changed, as what is wrong with it is to change nothing.
+    async fn read(self) -> anyhow::Result<Wanted> {
+        let kind = match self.kind {
+            Kind::Dashboard(settings) => Kind::Ready(Arc::new(Prepared::read(*settings).await?)),
+            other => other,
+        };
+        Ok(Wanted { kind, ..self })
+    }
+
+    fn scheme(&self) -> &'static str {
+        if let Kind::Ready(dashboard) = &self.kind { dashboard.scheme() } else { "http" }
+    }
+}
+
 impl Servers {
     /// Binds and serves: they answer "not ready" until the engine is.
     pub async fn start(plan: &Plan, answers: Answers) -> anyhow::Result<Servers> {
@@ -88,11 +104,16 @@ impl Servers {
         let (kept, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(unchanged);
         let mut next = Next { kept: kept.into_iter().map(|server| server.key).collect(), ..Next::default() };
         for server in new {
-            match self.socket(&server, &mut next).await {
-                Ok(socket) => next.new.push((server, socket)),
+            let name = server.name.clone();
+            let prepared = match server.read().await {
+                Ok(server) => self.socket(&server, &mut next).await.map(|socket| (server, socket)),
+                Err(error) => Err(error),
+            };
+            match prepared {
+                Ok(prepared) => next.new.push(prepared),
                 Err(error) => {
                     self.abandon(next).await;
-                    return Err(error.context(format!("cannot start {}", server.name)));
+                    return Err(error.context(format!("cannot start {name}")));
                 }
             }
         }
@@ -176,11 +197,13 @@ impl Servers {
         let status = self.answers.status.clone();
         let snapshot = Arc::new(move || status.snapshot());
         let task = match &wanted.kind {
-            Kind::Dashboard(settings) => {
+            Kind::Ready(prepared) => {
                 let lake = self.answers.lake.clone().map(|lake| lake as Arc<dyn catchment_dashboard::Data>);
-                let dashboard = Dashboard::on(server, settings.as_ref().clone(), Sources { status: snapshot, lake });
+                let dashboard = Dashboard::on(server, prepared.as_ref().clone(), Sources { status: snapshot, lake });
                 self.tasks.spawn(dashboard.run(token))
             }
+            // `prepare` lets none through that was not read.
+            Kind::Dashboard(_) => return tracing::warn!(extension = wanted.name, "not started: it was not read"),
             Kind::HealthCheck(settings) => {
                 let check = health_check::HealthCheck::on(server, settings, snapshot);
                 self.tasks.spawn(check.run(token))
@@ -192,8 +215,10 @@ impl Servers {
         self.running.insert(wanted.key.clone(), Running { wanted, socket, shutdown, task });
     }
 
-    pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.running.values().map(|running| (running.wanted.name.as_str(), running.socket.address()))
+    /// Names and URLs.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, String)> {
+        let url = |running: &Running| format!("{}://{}/", running.wanted.scheme(), running.socket.address());
+        self.running.values().map(move |running| (running.wanted.name.as_str(), url(running)))
     }
 
     /// Answers under way are finished.
@@ -210,7 +235,7 @@ impl Servers {
 fn wanted(plan: &Plan) -> Vec<Wanted> {
     let servers = extensions(plan).filter_map(|(planned, extension)| {
         let (endpoint, kind) = match extension {
-            Extension::Dashboard(settings) => (&settings.endpoint, Kind::Dashboard(Arc::new(settings.clone()))),
+            Extension::Dashboard(settings) => (&settings.endpoint, Kind::Dashboard(settings.clone())),
             Extension::HealthCheck(settings) => (&settings.endpoint, Kind::HealthCheck(settings.clone())),
             Extension::Lake(_) | Extension::Log(_) => return None,
         };

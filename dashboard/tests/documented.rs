@@ -118,15 +118,19 @@ async fn every_documented_path_answers_as_documented() {
         ("/api/v1/label/{name}/values", "?limit=2"),
         ("/api/v1/pipeline", ""),
         ("/api/v1/lake", ""),
+        ("/api/v1/boards", ""),
+        ("/api/v1/boards/{id}", ""),
         ("/api/v1/openapi.json", ""),
         ("/healthz", ""),
         ("/readyz", ""),
     ];
     for (path, parameters) in gets {
-        let request = doc.server.get(&format!("{}{parameters}", path.replace("{name}", "service.name")));
+        let request =
+            doc.server.get(&format!("{}{parameters}", path.replace("{name}", "service.name").replace("{id}", "host")));
         doc.expect(path, 200, request).await;
         if path.starts_with("/api/") {
-            let request = doc.server.get(&path.replace("{name}", "x")).header("host", "evil.example");
+            let request =
+                doc.server.get(&path.replace("{name}", "x").replace("{id}", "host")).header("host", "evil.example");
             doc.expect(path, 403, request).await;
         }
         if doc.document["paths"][path]["get"]["responses"].get("400").is_some() {
@@ -134,6 +138,15 @@ async fn every_documented_path_answers_as_documented() {
             doc.expect(path, 400, request).await;
         }
     }
+    let request = doc.server.get("/api/v1/boards/none");
+    doc.expect("/api/v1/boards/{id}", 404, request).await;
+    // Its other answers are in the tests of `live`: this client does not speak WebSocket.
+    let live = "/api/v1/live";
+    let request = doc.server.get(live);
+    doc.expect(live, 426, request).await;
+    let request = doc.server.get(live).header("host", "evil.example");
+    doc.expect(live, 403, request).await;
+    doc.seen.insert((live.to_owned(), 200));
     let query = "/api/v1/query";
     let example = json!({"sql": "rows 3", "limit": 2, "timeout": 1.5});
     let request_schema = json!({"$ref": "#/components/schemas/QueryRequest"});

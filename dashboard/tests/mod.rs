@@ -3,6 +3,7 @@
 
 mod documented;
 mod serving;
+mod tls;
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -10,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
 use catchment_pipeline::engine::status as engine;
-use catchment_storage::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats};
+use catchment_storage::{Changed, LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats, Tables};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::*;
 
@@ -75,7 +76,23 @@ impl Data for Fake {
                 return Err(Problem { position: Some((1, 1)), ..problem });
             }
         };
-        Ok(Rows { schema: numbers(0, 0).schema(), stream })
+        Ok(Rows { schema: numbers(0, 0).schema(), position: 0, reads: Tables::NONE, stream })
+    }
+
+    async fn select(&self, _: &Select<'_>, _: QueryLimits) -> Result<Rows, Problem> {
+        unreachable!("live queries have a stand-in of their own")
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+
+    fn changed_since(&self, _: u64, _: Tables, _: std::ops::Range<i64>) -> Changed {
+        Changed::Nothing
+    }
+
+    fn log_id(&self) -> &str {
+        "log"
     }
 
     fn metrics(&self) -> Vec<MetricInfo> {
@@ -126,7 +143,7 @@ impl Data for Fake {
     }
 }
 
-fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     let failure = || Some(engine::Failure { at_unix_ms: 999_000, message: "<script>alert(1)</script>".into() });
     Snapshot {
         started_unix_ms: 1_000,

@@ -223,6 +223,9 @@ async fn a_header_that_does_not_come_ends_the_connection() {
     let mut rest = Vec::new();
     timeout(SOON, slow.read_to_end(&mut rest)).await.expect("cut off").unwrap();
 
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    timeout(SOON, silent.read_to_end(&mut rest)).await.expect("cut off too").unwrap();
+
     let mut slow = TcpStream::connect(server.address).await.unwrap();
     let head = "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
     slow.write_all(head.as_bytes()).await.unwrap();
@@ -232,23 +235,40 @@ async fn a_header_that_does_not_come_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn the_page_escapes_and_forbids() {
+async fn the_app_is_served_packed_and_cached() {
     let server = started().await;
-    for path in ["/", "/live"] {
-        let page = server.get(path).send().await.unwrap();
-        assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
-        let text = page.text().await.unwrap();
-        assert!(!text.contains("<script>alert") && !text.contains("metrics/<i>"), "{text}");
-        for shown in
-            ["metrics/&lt;i&gt;", "127.0.0.1:4317", "parquet", "&lt;script&gt;alert", "memory_limiter", "34.0 M"]
-        {
-            assert!(text.contains(shown), "{shown} in {text}");
-        }
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = |path: &str| client.get(format!("{}{path}", server.url));
+    for path in ["/", "/boards/host", "/explore", "/logs", "/traces", "/traces/00ff", "/pipelines"] {
+        let page = get(path).send().await.unwrap();
+        assert_eq!(page.status(), 200, "{path}");
+        let headers = page.headers().clone();
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        assert_eq!(headers["cache-control"], "no-cache");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+        assert!(page.text().await.unwrap().contains("<div id=\"app\">"), "{path}");
+        let again = get(path).header("if-none-match", &headers["etag"]).send().await.unwrap();
+        assert_eq!(again.status(), 304);
     }
-    let page = server.get("/").send().await.unwrap().text().await.unwrap();
-    assert!(!page.contains("{{"), "every place is filled");
-    // The policy allows neither inline scripts nor inline styles.
-    assert!(!page.contains("style=") && !page.contains("onclick=") && !page.contains("<style"));
+    let index = get("/").send().await.unwrap().text().await.unwrap();
+    let script = index.split('"').find(|part| part.starts_with("/assets/index-") && part.ends_with(".js")).unwrap();
+    let plain = get(script).send().await.unwrap();
+    assert_eq!(plain.headers()["cache-control"], "public, max-age=31536000, immutable");
+    assert_eq!(plain.headers()["content-type"], "text/javascript; charset=utf-8");
+    assert!(!plain.headers().contains_key("content-encoding"));
+    let tag = plain.headers()["etag"].clone();
+    let plain = plain.bytes().await.unwrap();
+    for (accept, encoding) in [("gzip, deflate, br", "br"), ("gzip", "gzip")] {
+        let packed = get(script).header("accept-encoding", accept).send().await.unwrap();
+        assert_eq!(packed.headers()["content-encoding"], encoding);
+        let varies = packed.headers().get_all("vary").iter().any(|vary| vary == "Accept-Encoding");
+        assert!(varies && packed.headers()["etag"] != tag, "each encoding has its own tag");
+        assert!(packed.bytes().await.unwrap().len() < plain.len() / 2);
+    }
+    for none in ["/assets/none.js", "/assets/../index.html", "/assets/%2e%2e%2findex.html", "/index.html", "/live"] {
+        assert_eq!(get(none).send().await.unwrap().status(), 404, "{none}");
+    }
 }
 
 #[tokio::test]
