@@ -1,4 +1,4 @@
-//! The browser app, as `dashboard/web` was built to `dist`: a table of files that the server embeds.
+//! What the server embeds: the browser app, as `dashboard/web` was built to `dist`, and the boards of `configs/dashboards`.
 //!
 //! Building Catchment needs no Node, so `dist` is part of the repository; without it there would be a server with a blank
 //! page, so the build ends here.
@@ -13,7 +13,10 @@ use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dist = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("web/dist");
+    let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    fs::write(out.join("boards.rs"), boards(&here.join("../configs/dashboards"))?)?;
+    let dist = here.join("web/dist");
     println!("cargo::rerun-if-changed={}", dist.display());
     if !dist.join("index.html").is_file() {
         println!(
@@ -48,8 +51,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
     }
     table.push_str("];\n");
-    fs::write(Path::new(&std::env::var("OUT_DIR")?).join("assets.rs"), table)?;
+    fs::write(out.join("assets.rs"), table)?;
     Ok(())
+}
+
+/// (id, text) of each.
+fn boards(folder: &Path) -> Result<String, Box<dyn Error>> {
+    let mut files = Vec::new();
+    walk(folder, &mut files)?;
+    files.sort();
+    let mut table = String::from("pub const FILES: &[(&str, &str)] = &[\n");
+    for path in files.iter().filter(|path| path.extension().is_some_and(|kind| kind == "yaml")) {
+        println!("cargo::rerun-if-changed={}", path.display());
+        let id = path.file_stem().and_then(|stem| stem.to_str()).ok_or("a board's name is not UTF-8")?;
+        writeln!(table, "    ({id:?}, include_str!({path:?})),")?;
+    }
+    table.push_str("];\n");
+    Ok(table)
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {

@@ -15,6 +15,15 @@ pub struct Board {
     pub sections: Vec<Section>,
 }
 
+/// Known icons, in the order of their boards.
+pub const ICONS: [&str; 3] = ["host", "services", "custom"];
+
+impl Board {
+    pub fn place(&self) -> usize {
+        ICONS.iter().position(|icon| *icon == self.icon).unwrap_or(ICONS.len())
+    }
+}
+
 /// What the reader of a board chooses; `$name` in its queries.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Variable {

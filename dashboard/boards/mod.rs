@@ -27,10 +27,11 @@ const MOST_FILES: usize = 200;
 const MOST_BYTES: u64 = 1 << 20;
 const LONGEST_ID: usize = 64;
 
-/// In the order in which they are listed.
-const BUILT_IN: &[(&str, &str)] = &[("host", include_str!("../../configs/dashboards/host.yaml"))];
+mod built_in {
+    include!(concat!(env!("OUT_DIR"), "/boards.rs"));
+}
 
-/// All boards there are.
+/// All boards there are, in the order in which they are listed: of hosts, of services, others.
 #[derive(Debug)]
 pub struct Boards(Vec<Board>);
 
@@ -39,7 +40,7 @@ impl Boards {
     pub fn load(folder: Option<&str>) -> anyhow::Result<Boards> {
         let report = Report::default();
         let mut boards = Vec::new();
-        for (id, text) in BUILT_IN {
+        for (id, text) in built_in::FILES {
             boards.extend(read::board(id, text, &format!("configs/dashboards/{id}.yaml"), &report));
         }
         for (id, path) in folder.map(|folder| files(Path::new(folder))).transpose()?.unwrap_or_default() {
@@ -57,6 +58,7 @@ impl Boards {
             let list = wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             bail!("boards with {} mistakes:\n{list}", wrong.len());
         }
+        boards.sort_by(|a, b| (a.place(), &a.title).cmp(&(b.place(), &b.title)));
         Ok(Boards(boards))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use catchment_pipeline::config::{Node, Report, Section as Yaml, Value};
 use catchment_storage::Template;
 
-use super::board::{Board, Column, Link, Panel, Query, Section, Threshold, Variable};
+use super::board::{Board, Column, ICONS, Link, Panel, Query, Section, Threshold, Variable};
 use crate::live::MAX_ROWS;
 
 const MOST_PANELS: usize = 100;
@@ -41,7 +41,7 @@ impl Reader {
     fn board(mut self, id: &str, yaml: &mut Yaml) -> Option<Board> {
         let title = text(yaml, "title");
         let description = yaml.or("description", String::new());
-        let icon = word(yaml, "icon", &["host", "services", "custom"]).unwrap_or("custom");
+        let icon = word(yaml, "icon", &ICONS).unwrap_or("custom");
         for mut variable in yaml.list("variables") {
             let variable = self.variable(&mut variable);
             self.variables.extend(variable);

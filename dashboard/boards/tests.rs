@@ -139,8 +139,9 @@ fn a_folder_adds_and_replaces() {
     write("notes.txt", "no board");
     let boards = Boards::load(Some(path)).unwrap();
     assert_eq!(boards.get("host").unwrap().title, "Shop");
-    assert_eq!(boards.0.len(), BUILT_IN.len() + 1);
-    assert_eq!(boards.0[0].id, "host", "in its old place");
+    assert_eq!(boards.0.len(), built_in::FILES.len() + 1);
+    let places = boards.0.iter().map(Board::place).collect::<Vec<_>>();
+    assert!(places.is_sorted(), "hosts before services before others");
 
     write("bad.yaml", "title: x\nsections: {}\n");
     let error = format!("{:#}", Boards::load(Some(path)).unwrap_err());
