@@ -1,4 +1,4 @@
-// Boards as GET /api/v1/boards gives them: the shape of their YAML (docs/dashboards.md).
+// Boards as GET /api/v1/boards gives them: the shape of their YAML (docs/boards.md).
 import { signal } from '@preact/signals';
 import type { CellLink, ChartKind, ColumnStyle, LegendValue, Threshold } from '../charts/Chart';
 import type { Problem } from '../live/frame';
