@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The folder of a real part (`browser`, `collector`, `go`, `java`, `node`, `python`); or `None`, after saying that this test is skipped,
+/// The folder of a real part (`browser`, `collector`, `go`, `java`, `node`, `python`, `web`); or `None`, after saying that this test is skipped,
 /// on stderr and in the list that `cargo xtask test` closes with.
 pub fn find(part: &str) -> Option<PathBuf> {
     let folder = peers().join(part);

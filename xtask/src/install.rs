@@ -72,6 +72,15 @@ pub fn node(folder: &Path) -> anyhow::Result<()> {
         .current_dir(folder))
 }
 
+/// What the browser app is checked and built with, exactly as its lock has it.
+pub fn web(folder: &Path) -> anyhow::Result<()> {
+    let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../dashboard/web/package.json");
+    std::fs::copy(from, folder.join("package.json")).with_context(|| format!("copying {from}"))?;
+    run(Command::new("npm")
+        .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
+        .current_dir(folder))
+}
+
 pub fn python(folder: &Path) -> anyhow::Result<()> {
     run(Command::new("python3").args(["-m", "venv", "venv"]).current_dir(folder))?;
     run(Command::new(folder.join("venv/bin/pip"))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::install::{browser, collector, go_modules, java, node, python};
+use crate::install::{browser, collector, go_modules, java, node, python, web};
 use crate::system::{CHROMIUM, GO, JAVA, MAVEN, NODE, NPM, PYTHON, Tool};
 
 pub struct Part {
@@ -33,6 +33,7 @@ pub const PARTS: &[Part] = &[
     Part { name: "java", pins: "examples/java/pom.xml", needs: &[&JAVA, &MAVEN], install: java },
     Part { name: "node", pins: "tests/peers/node/package.json", needs: &[&NODE, &NPM], install: node },
     Part { name: "python", pins: "tests/peers/python/requirements.txt", needs: &[&PYTHON], install: python },
+    Part { name: "web", pins: "dashboard/web/package-lock.json", needs: &[&NODE, &NPM], install: web },
 ];
 
 /// Where the repository is, and where the real parts are kept.
