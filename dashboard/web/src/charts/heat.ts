@@ -107,6 +107,10 @@ export class HeatContent implements Content {
     this.#format = unitFormat(unit, percent);
   }
 
+  get newest(): number {
+    return this.#heat.times.at(-1) ?? Number.NaN;
+  }
+
   /** Buckets are rows of one height: their bounds grow by factors, so a linear axis would squeeze most of them together. */
   axis(_: Window, height: number): Axis & { readonly labels: readonly string[] } {
     const { bounds } = this.#heat;

@@ -16,9 +16,16 @@ export interface Geometry {
 }
 
 export interface Content {
+  /** Time of the last point of its data; NaN without one. */
+  readonly newest: number;
   /** The value axis for a window, on so many CSS pixels. */
   axis(window: Window, height: number): Axis & { readonly labels: readonly string[] };
   paint(context: CanvasRenderingContext2D, geometry: Geometry): void;
+}
+
+declare global {
+  /** For measurements (tests/page/bench): told of every drawing, with the time of the newest point that is drawn. */
+  var catchmentDrawn: ((over: HTMLElement, newest: number) => void) | undefined;
 }
 
 export interface Look {
@@ -90,6 +97,7 @@ export class TimePlot implements Drawable {
           draw: [
             ({ ctx, bbox }) => {
               this.#content.paint(ctx, { box: bbox, window: this.#window, axis: this.#axis, ratio: uPlot.pxRatio });
+              globalThis.catchmentDrawn?.(this.over, this.#content.newest);
             },
           ],
         },

@@ -43,6 +43,10 @@ export class SeriesContent implements Content {
     this.#options = options;
   }
 
+  get newest(): number {
+    return this.#set.times.at(-1) ?? Number.NaN;
+  }
+
   /** A point that is missing once is a slow collection; twice is a gap. */
   get #gap(): number {
     return Math.max(this.#set.spacing, this.#options.stepMs) * 2.5;

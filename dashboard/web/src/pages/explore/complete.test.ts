@@ -52,6 +52,14 @@ describe('completion', () => {
     expect(at('SELECT count(*) FROM logs GROUP BY 1, |')?.labels).toContain('body');
   });
 
+  it('replaces a dotted name without quotes whole, where a table is wanted', () => {
+    expect(at('SELECT * FROM system.cp|')).toMatchObject({ from: 14, to: 23 });
+    expect(at('SELECT * FROM system.cpu.|')?.labels).toContain('system.cpu.time');
+    expect(at('SELECT * FROM logs l JOIN system.|')?.labels).toContain('system.cpu.time');
+    expect(at('SELECT l.| FROM logs l')?.labels).toEqual(['ts', 'body']);
+    expect(at('SELECT * FROM logs l WHERE l.b|')?.labels).toEqual(['ts', 'body']);
+  });
+
   it('replaces a quoted name whole', () => {
     expect(at('SELECT * FROM "system.c|"')).toMatchObject({ from: 14, to: 24 });
     expect(at('SELECT * FROM "system.c|')).toMatchObject({ from: 14, to: 23 });

@@ -30,8 +30,21 @@ export function complete(sql: string, at: number, catalog: Catalog, asked: boole
   const to = word?.kind === 'quoted' && !word.open ? word.to : at;
   const typed = sql.slice(from, at);
   const before = tokens.filter((token) => token.to <= from && token.kind !== 'comment');
+  const dotted = dottedName(before, from);
+  if (dotted && wantsTable(before.slice(0, dotted.index))) return { from: dotted.from, to, options: tables(catalog) };
   const options = typed.startsWith('$') ? PLACEHOLDERS : expected(sql, before, at, catalog);
   return { from, to, options: typed.startsWith('"') ? options.filter(isQuotable) : options };
+}
+
+/** Where `system.cpu.` before the cursor begins: metrics are named so, and nobody quotes them while typing. */
+function dottedName(before: readonly Token[], at: number): { index: number; from: number } | null {
+  let index = before.length;
+  let from = at;
+  while (before[index - 1]?.text === '.' && before[index - 1]?.to === from && before[index - 2]?.kind === 'word') {
+    index -= 2;
+    from = before[index]?.from ?? from;
+  }
+  return index < before.length ? { index, from } : null;
 }
 
 /** What is typed at its end belongs to it. */
