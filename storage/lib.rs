@@ -15,6 +15,7 @@ mod convert;
 mod delta;
 mod disk;
 mod files;
+mod gather;
 mod hot;
 mod journal;
 mod lake;

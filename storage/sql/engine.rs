@@ -78,7 +78,7 @@ impl Engine {
             running: self.running.clone(),
         };
         let runtime = self.runtime.as_ref().ok_or_else(stopped)?;
-        runtime.spawn(run.carry_out(planned, rows));
+        run.start(runtime, planned, rows);
         let Planned { schema, reads } = plan.await.map_err(|_| stopped())??;
         Ok(Query { schema, position, reads, rows: received })
     }
@@ -107,6 +107,12 @@ struct Run {
 }
 
 impl Run {
+    /// No future, so that the planner is compiled here: futures are compiled in every crate that awaits them, with all
+    /// they hold.
+    fn start(self, runtime: &Runtime, planned: oneshot::Sender<Result<Planned, QueryError>>, rows: mpsc::Sender<Rows>) {
+        runtime.spawn(self.carry_out(planned, rows));
+    }
+
     /// Whatever happens, the asker hears of it: a lost task would look like the end of the rows.
     async fn carry_out(self, planned: oneshot::Sender<Result<Planned, QueryError>>, rows: mpsc::Sender<Rows>) {
         let mut planned = Some(planned);

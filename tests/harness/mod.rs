@@ -9,7 +9,7 @@ pub mod sink;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub struct Catchment {
 impl Catchment {
     /// Runs `config` and returns when it says it is ready.
     pub fn start(config: &str) -> Catchment {
-        Catchment::start_with(Path::new(env!("CARGO_BIN_EXE_catchment")), config)
+        Catchment::start_with(&binary(), config)
     }
 
     /// Runs the configuration in `file`, which may change and be read again.
@@ -183,6 +183,11 @@ impl Drop for Catchment {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The one that was built with the test, or CATCHMENT_BIN: benches can measure what is shipped.
+pub fn binary() -> PathBuf {
+    std::env::var_os("CATCHMENT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_catchment").into()).into()
 }
 
 pub fn client() -> reqwest::Client {
