@@ -19,6 +19,7 @@ mod gather;
 mod hot;
 mod journal;
 mod lake;
+mod opening;
 mod schema;
 mod sql;
 #[cfg(test)]

@@ -1,0 +1,91 @@
+//! What opening a lake takes: its tables' logs, the columns they agree on, the lock of the one who writes, and what a
+//! crash left.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::catalog::Catalog;
+use crate::delta::DeltaLog;
+use crate::hot::State;
+use crate::schema::{LakeTable, Layout, Promoted, TABLES, layout};
+
+/// The key of a table's Delta configuration that says which attributes were promoted.
+pub(crate) const PROMOTED: &str = "catchment.promoted";
+
+pub(crate) fn layouts(promoted: &[Promoted]) -> Vec<Arc<Layout>> {
+    TABLES.iter().map(|table| Arc::new(layout(*table, promoted))).collect()
+}
+
+pub(crate) fn open_logs(lake: &Path) -> anyhow::Result<Vec<DeltaLog>> {
+    TABLES.iter().map(|table| DeltaLog::open(&lake.join(table.name()))).collect()
+}
+
+/// Columns once promoted stay columns; what is wanted now is added.
+pub(crate) fn merge_promoted(
+    logs: &[DeltaLog],
+    wanted: &BTreeMap<String, String>,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    if let Some(text) = logs.iter().find_map(|log| log.configuration(PROMOTED)) {
+        all = serde_json::from_str(text).with_context(|| format!("`{PROMOTED}` in the table log is `{text}`"))?;
+    }
+    for (key, kind) in wanted {
+        match all.insert(key.clone(), kind.clone()) {
+            Some(old) if old != *kind => bail!(
+                "promoted attribute `{key}` is wanted as {kind}, but the lake has it as {old}: a column's type cannot \
+                 change; say {old}, or start a new lake"
+            ),
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+pub(crate) fn lock_folder(lake: &Path) -> anyhow::Result<File> {
+    let path = lake.join("lake.lock");
+    let file =
+        File::options().create(true).append(true).open(&path).with_context(|| format!("opening {}", path.display()))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => bail!("another process writes the lake in {}", lake.display()),
+        Err(error) => Err(error).with_context(|| format!("locking {}", path.display())),
+    }
+}
+
+/// Removes files, not folders.
+pub(crate) fn clear_files(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a crash left in the folder for files in the making.
+pub(crate) fn clear(aside: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(aside)? {
+        let path = entry?.path();
+        if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+    }
+    Ok(())
+}
+
+pub(crate) fn load_catalog(lake: &Path, state: &State) -> anyhow::Result<Catalog> {
+    let mut catalog = Catalog::default();
+    for file in state.tables[LakeTable::Series.index()].files.iter() {
+        let path = lake.join(LakeTable::Series.name()).join(&file.path);
+        let rows = File::open(&path).map_err(anyhow::Error::from).and_then(|file| {
+            Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.build()?.collect::<Result<Vec<_>, _>>()?)
+        });
+        let rows = rows.with_context(|| format!("reading {}", path.display()))?;
+        rows.iter().try_for_each(|rows| catalog.load(rows))?;
+    }
+    Ok(catalog)
+}
