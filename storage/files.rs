@@ -111,25 +111,19 @@ pub(crate) fn write(table: LakeTable, chunks: &[Arc<Chunk>], aside: &Path) -> an
     let slice = usize::try_from(SLICE_BYTES / longest.max(1)).unwrap_or(SLICE).clamp(1, SLICE);
     let chunks = chunks.iter().map(|chunk| &chunk.rows).collect::<Vec<_>>();
     let order = sorted(table, &chunks)?;
-    order.chunk_by(|a, b| a.date == b.date).map(|rows| write_file(table, &chunks, rows, slice, aside)).collect()
+    let gather = Gather::new(&chunks).context("no rows to write")?;
+    order.chunk_by(|a, b| a.date == b.date).map(|rows| write_file(table, &gather, rows, slice, aside)).collect()
 }
 
-fn write_file(
-    table: LakeTable,
-    chunks: &[&RecordBatch],
-    order: &[Key],
-    slice: usize,
-    aside: &Path,
-) -> anyhow::Result<Staged> {
-    let schema = chunks.first().context("no rows to write")?.schema();
+fn write_file(table: LakeTable, gather: &Gather, order: &[Key], slice: usize, aside: &Path) -> anyhow::Result<Staged> {
+    let schema = gather.schema();
     let name = format!("{}.parquet", uuid::Uuid::now_v7());
     let path = aside.join(&name);
     let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(table, &schema, order.len()))
+        .with_properties(properties(table, schema, order.len()))
         .with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(&file, schema.clone(), options)?;
-    let gather = Gather::new(chunks).context("no rows to write")?;
     for slice in order.chunks(slice) {
         let indices = slice.iter().map(|key| (key.chunk as usize, key.row as usize)).collect::<Vec<_>>();
         writer.write(&gather.rows(&indices)?)?;
@@ -145,7 +139,7 @@ fn write_file(
         "size": on_disk.len(),
         "modificationTime": modified.as_millis() as i64,
         "dataChange": true,
-        "stats": statistics(&metadata, &schema, order.len()).to_string(),
+        "stats": statistics(&metadata, schema, order.len()).to_string(),
     });
     Ok(Staged { aside: name, add })
 }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringArray, new_null_array};
-use arrow::buffer::NullBuffer;
 use arrow::compute::interleave;
 use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
@@ -30,7 +29,6 @@ struct Text<'a> {
     values: ArrayRef,
     /// Each chunk's keys, and what they are among `values`; `None`: a NULL.
     chunks: Vec<(&'a Int32Array, Vec<Option<i32>>)>,
-    nulls: bool,
 }
 
 impl<'a> Gather<'a> {
@@ -46,6 +44,10 @@ impl<'a> Gather<'a> {
         });
         let columns = columns.collect();
         Some(Gather { schema, columns })
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
     /// The rows at these (chunk, row) places.
@@ -69,7 +71,6 @@ impl<'a> Text<'a> {
         }
         let mut numbers = HashMap::<&str, i32>::new();
         let mut values = Vec::<&str>::new();
-        let mut nulls = false;
         let mut chunks = Vec::with_capacity(columns.len());
         for (column, texts) in columns.iter().zip(texts) {
             let mut number = |text: &'a str| {
@@ -79,10 +80,9 @@ impl<'a> Text<'a> {
                 })
             };
             let of_value = texts.iter().map(|text| text.map(&mut number)).collect::<Vec<_>>();
-            nulls |= column.keys().null_count() > 0 || texts.null_count() > 0;
             chunks.push((column.keys(), of_value));
         }
-        Some(Text { values: Arc::new(StringArray::from(values)), chunks, nulls })
+        Some(Text { values: Arc::new(StringArray::from(values)), chunks })
     }
 
     fn rows(&self, places: &[(usize, usize)]) -> Result<ArrayRef, ArrowError> {
@@ -90,9 +90,7 @@ impl<'a> Text<'a> {
             let (keys, of_value) = &self.chunks[chunk];
             if keys.is_null(row) { None } else { of_value[keys.value(row) as usize] }
         };
-        let keys = places.iter().map(|place| key(place).unwrap_or(0)).collect::<Vec<_>>();
-        let nulls = self.nulls.then(|| NullBuffer::from_iter(places.iter().map(|place| key(place).is_some())));
-        let keys = Int32Array::try_new(keys.into(), nulls)?;
+        let keys = places.iter().map(key).collect::<Int32Array>();
         Ok(Arc::new(DictionaryArray::try_new(keys, self.values.clone())?))
     }
 }
