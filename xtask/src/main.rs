@@ -121,8 +121,15 @@ fn build_and_install(place: &Place, cargo: &[&String]) -> anyhow::Result<bool> {
     })
 }
 
+/// Without what `cargo run` says of this program: `ring` is built anew, and all that is above it, when that changes.
 fn cargo_test(place: &Place) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let named = name.to_string_lossy();
+        if named.starts_with("CARGO_PKG_") || named.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command.args(["test", "--workspace"]).current_dir(&place.repo).env("CATCHMENT_PEERS", &place.peers);
     command
 }
