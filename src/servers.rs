@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::Router;
 use catchment_dashboard::{Dashboard, HttpServer, Limits, Prepared, Sources, health_check};
 use catchment_pipeline::config::Plan;
@@ -48,9 +49,7 @@ struct Wanted {
 
 #[derive(Clone)]
 enum Kind {
-    Dashboard(Box<catchment_dashboard::Settings>),
-    /// Its boards and certificates were read.
-    Ready(Arc<catchment_dashboard::Prepared>),
+    Dashboard(Arc<Prepared>),
     HealthCheck(health_check::Settings),
     OwnMetrics,
 }
@@ -72,17 +71,8 @@ pub struct Next {
 }
 
 impl Wanted {
-    /// Reads what its server needs: before anything has changed, as what is wrong with it is to change nothing.
-    async fn read(self) -> anyhow::Result<Wanted> {
-        let kind = match self.kind {
-            Kind::Dashboard(settings) => Kind::Ready(Arc::new(Prepared::read(*settings).await?)),
-            other => other,
-        };
-        Ok(Wanted { kind, ..self })
-    }
-
     fn scheme(&self) -> &'static str {
-        if let Kind::Ready(dashboard) = &self.kind { dashboard.scheme() } else { "http" }
+        if let Kind::Dashboard(dashboard) = &self.kind { dashboard.scheme() } else { "http" }
     }
 }
 
@@ -97,23 +87,18 @@ impl Servers {
 
     /// Binds what `plan` wants. When that fails, everything runs as before.
     pub async fn prepare(&mut self, plan: &Plan) -> anyhow::Result<Next> {
-        let wanted = wanted(plan);
+        let wanted = self.wanted(plan).await?;
         let unchanged = |server: &Wanted| {
             self.running.get(&server.key).is_some_and(|running| running.wanted.fingerprint == server.fingerprint)
         };
         let (kept, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(unchanged);
         let mut next = Next { kept: kept.into_iter().map(|server| server.key).collect(), ..Next::default() };
         for server in new {
-            let name = server.name.clone();
-            let prepared = match server.read().await {
-                Ok(server) => self.socket(&server, &mut next).await.map(|socket| (server, socket)),
-                Err(error) => Err(error),
-            };
-            match prepared {
-                Ok(prepared) => next.new.push(prepared),
+            match self.socket(&server, &mut next).await {
+                Ok(socket) => next.new.push((server, socket)),
                 Err(error) => {
                     self.abandon(next).await;
-                    return Err(error.context(format!("cannot start {name}")));
+                    return Err(error.context(format!("cannot start {}", server.name)));
                 }
             }
         }
@@ -197,13 +182,11 @@ impl Servers {
         let status = self.answers.status.clone();
         let snapshot = Arc::new(move || status.snapshot());
         let task = match &wanted.kind {
-            Kind::Ready(prepared) => {
+            Kind::Dashboard(prepared) => {
                 let lake = self.answers.lake.clone().map(|lake| lake as Arc<dyn catchment_dashboard::Data>);
                 let dashboard = Dashboard::on(server, prepared.as_ref().clone(), Sources { status: snapshot, lake });
                 self.tasks.spawn(dashboard.run(token))
             }
-            // `prepare` lets none through that was not read.
-            Kind::Dashboard(_) => return tracing::warn!(extension = wanted.name, "not started: it was not read"),
             Kind::HealthCheck(settings) => {
                 let check = health_check::HealthCheck::on(server, settings, snapshot);
                 self.tasks.spawn(check.run(token))
@@ -230,24 +213,36 @@ impl Servers {
         self.tasks.close();
         self.tasks.wait().await;
     }
-}
 
-fn wanted(plan: &Plan) -> Vec<Wanted> {
-    let servers = extensions(plan).filter_map(|(planned, extension)| {
-        let (endpoint, kind) = match extension {
-            Extension::Dashboard(settings) => (&settings.endpoint, Kind::Dashboard(settings.clone())),
-            Extension::HealthCheck(settings) => (&settings.endpoint, Kind::HealthCheck(settings.clone())),
-            Extension::Lake(_) | Extension::Log(_) => return None,
-        };
-        let (id, endpoint) = (planned.id.clone(), endpoint.clone());
-        Some(Wanted { key: format!("extension {id}"), name: id, endpoint, fingerprint: planned.fingerprint, kind })
-    });
-    let own_metrics = plan.telemetry.prometheus.iter().map(|endpoint| Wanted {
-        key: format!("own metrics on {endpoint}"),
-        name: "own metrics".to_owned(),
-        endpoint: endpoint.clone(),
-        fingerprint: 0,
-        kind: Kind::OwnMetrics,
-    });
-    servers.chain(own_metrics).collect()
+    /// What `plan` wants, with the boards and certificates it names: what is wrong with them is to change nothing. Those of
+    /// a server that stays as it is are not read again.
+    async fn wanted(&self, plan: &Plan) -> anyhow::Result<Vec<Wanted>> {
+        let mut all = Vec::new();
+        for (planned, extension) in extensions(plan) {
+            let (name, key) = (planned.id.clone(), format!("extension {}", planned.id));
+            let running = self.running.get(&key).map(|running| &running.wanted);
+            if let Some(same) = running.filter(|running| running.fingerprint == planned.fingerprint) {
+                all.push(same.clone());
+                continue;
+            }
+            let (endpoint, kind) = match extension {
+                Extension::Dashboard(settings) => {
+                    let prepared = Prepared::read(settings.as_ref().clone()).await;
+                    let prepared = prepared.with_context(|| format!("cannot start {name}"))?;
+                    (settings.endpoint.clone(), Kind::Dashboard(Arc::new(prepared)))
+                }
+                Extension::HealthCheck(settings) => (settings.endpoint.clone(), Kind::HealthCheck(settings.clone())),
+                Extension::Lake(_) | Extension::Log(_) => continue,
+            };
+            all.push(Wanted { key, name, endpoint, fingerprint: planned.fingerprint, kind });
+        }
+        all.extend(plan.telemetry.prometheus.iter().map(|endpoint| Wanted {
+            key: format!("own metrics on {endpoint}"),
+            name: "own metrics".to_owned(),
+            endpoint: endpoint.clone(),
+            fingerprint: 0,
+            kind: Kind::OwnMetrics,
+        }));
+        Ok(all)
+    }
 }
