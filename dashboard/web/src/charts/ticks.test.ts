@@ -49,6 +49,14 @@ describe('axisOf', () => {
     expect(axisOf({ min: 0, max: 3000 }, { count: 4, format: unitFormat('s') }).ticks).toEqual([0, 900, 1800, 2700]);
   });
 
+  it('has two ends around what is much smaller than a byte', () => {
+    const format = unitFormat('By');
+    for (const options of [{}, { max: 0 }, { min: -1e-12 }]) {
+      const axis = axisOf({ min: -1e-12, max: 0 }, { ...options, count: 2, format });
+      expect(axis.max).toBeGreaterThan(axis.min);
+    }
+  });
+
   it('has room for a line that does not move, and for no data', () => {
     const format = unitFormat('');
     for (const value of [0, 5, -5, 1e9]) {

@@ -60,9 +60,14 @@ export function axisOf(
   const fixedHigh = options.max !== undefined && high === options.max * factor;
   // Ends lie at quarters of a step: near enough to the data, and they do not move with every point.
   const grain = step / 4;
-  const min = fixedLow || low === 0 ? low : Math.floor(low / grain + 1e-9) * grain;
+  let min = fixedLow || low === 0 ? low : Math.floor(low / grain + 1e-9) * grain;
   // A little room above, so that the highest value does not lie on the frame.
-  const max = fixedHigh ? high : Math.ceil((high + (high - low) * 0.03) / grain - 1e-9) * grain;
+  let max = fixedHigh ? high : Math.ceil((high + (high - low) * 0.03) / grain - 1e-9) * grain;
+  // What lies much nearer together than the smallest step (a byte) rounds to one end: an axis has two.
+  if (max <= min) {
+    if (fixedHigh && !fixedLow) min = max - grain;
+    else max = min + grain;
+  }
   const ticks: number[] = [];
   for (let i = Math.ceil(min / step - 1e-6); i * step <= max + step * 1e-6; i++) {
     ticks.push(i === 0 ? 0 : (i * step) / factor);
