@@ -4,6 +4,7 @@ usage: lake.py deltalake|duckdb TABLE SQL FOLDER
 `deltalake`: the files its table log names, read by delta-rs. `duckdb`: the Parquet files in the folder.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,3 +34,7 @@ def main(reader, table, sql, folder):
 
 
 main(*sys.argv[1:])
+sys.stdout.flush()
+# pyarrow's scanner threads may outlive the interpreter and abort it as it ends (apache/arrow#34314): the answer is printed, so
+# the process ends without Python's own tear-down.
+os._exit(0)
