@@ -95,10 +95,10 @@ fn repeated_attribute_sets_are_one_dictionary_value() {
     let rows = decode(Signal::Metrics, &[&bytes[..], &bytes[..]].concat());
     let table = rows.table(crate::batch::Table::Metrics).unwrap();
     assert_eq!(table.num_rows(), 30);
-    for (column, distinct) in [("attributes", 5), ("metric_name", 3), ("resource_attributes", 1)] {
-        let values = table.column_by_name(column).unwrap().as_dictionary::<Int32Type>().values();
-        assert_eq!(values.len(), distinct, "{column}");
-    }
+    let values = |column| table.column_by_name(column).unwrap().as_dictionary::<Int32Type>().values().len();
+    assert_eq!((values("metric_name"), values("resource_attributes")), (3, 1));
+    // A set is kept from the second time on: what this process has not met before is there twice.
+    assert!((5..=10).contains(&values("attributes")), "{}", values("attributes"));
 }
 
 /// Long sets bypass the cache, and more sets than it holds empty it half-way.
