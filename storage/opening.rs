@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,11 +69,15 @@ pub(crate) fn clear_files(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes what a crash left in the folder for files in the making.
+/// Removes what a crash left in the folder for files in the making. Spilled files of a query that has just been dropped may go
+/// by themselves meanwhile.
 pub(crate) fn clear(aside: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(aside)? {
         let path = entry?.path();
-        if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        match if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
     }
     Ok(())
 }
