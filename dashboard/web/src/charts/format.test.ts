@@ -45,6 +45,8 @@ describe('unitFormat', () => {
       '1.0 GiB',
     ]);
     expect(unitFormat('1', true).ticks([0, 0.25, 0.5], 0.25)).toEqual(['0 %', '25 %', '50 %']);
+    expect(unitFormat('s').ticks([0, 20, 40, 60, 80], 20)).toEqual(['0', '20 s', '40 s', '60 s', '80 s']);
+    expect(unitFormat('s').ticks([0, 1800, 3600], 1800)).toEqual(['0', '0.5 h', '1.0 h']);
     expect(unitFormat('s').ticks([0, 0.0025, 0.005], 0.0025)).toEqual(['0', '2.5 ms', '5.0 ms']);
   });
 

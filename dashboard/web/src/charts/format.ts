@@ -136,7 +136,10 @@ function scaled(
   };
   const ticks = (values: readonly number[], step: number) => {
     const most = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0) * base;
-    const scale = pick(scales, most);
+    let scale = pick(scales, most);
+    // Twenty seconds are no round part of a minute.
+    if (kind === 'seconds' && scale.factor > 1 && decimals((step * base) / scale.factor) > 1)
+      scale = pick(scales, step * base);
     const shownStep = Math.abs((step * base) / scale.factor);
     const digits = decimals(shownStep);
     return values.map((value) => {

@@ -51,7 +51,12 @@ export function TraceList() {
           <section class="panel-box" aria-label="Durations">
             <Toolbar label="The list">
               <LiveState state={state} stopped={paused ? 'Paused' : null} past={range.value.kind === 'absolute'} />
-              <Button kind="quiet" onClick={() => setStopped(paused ? null : { sql, shown: newest })}>
+              {/* While another filter's traces are awaited, what is shown is not what would be kept. */}
+              <Button
+                kind="quiet"
+                disabled={!paused && state === 'loading'}
+                onClick={() => setStopped(paused ? null : { sql, shown: newest })}
+              >
                 <Icon name={paused ? 'play' : 'pause'} /> {paused ? 'Resume' : 'Pause'}
               </Button>
               <span class="hint" role="status">
