@@ -3,30 +3,31 @@
 //! zstd, dictionaries on strings, delta encoding on times and integers, page index, sorting columns recorded; no Arrow
 //! schema hint, so that every reader sees plain strings. Statistics cover the first 32 columns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use anyhow::Context;
-use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Int32Type, Schema};
+use anyhow::{Context, bail};
+use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, NaiveDate, TimeDelta};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::convert::{day, int64, ts};
-use crate::gather::Gather;
+use crate::convert::{day, ts};
+use crate::gather::{Column, Gather, NULL, Place, Values};
 use crate::hot::Chunk;
+use crate::runs::{self, Zstd};
 use crate::schema::LakeTable;
 
 /// Rows gathered and handed to the writer at once.
@@ -110,100 +111,177 @@ pub(crate) fn write(table: LakeTable, chunks: &[Arc<Chunk>], aside: &Path) -> an
     let longest = chunks.iter().map(|chunk| chunk.bytes / chunk.rows.num_rows().max(1) as u64).max().unwrap_or(0);
     let slice = usize::try_from(SLICE_BYTES / longest.max(1)).unwrap_or(SLICE).clamp(1, SLICE);
     let chunks = chunks.iter().map(|chunk| &chunk.rows).collect::<Vec<_>>();
-    let order = sorted(table, &chunks)?;
-    let gather = Gather::new(&chunks).context("no rows to write")?;
-    order.chunk_by(|a, b| a.date == b.date).map(|rows| write_file(table, &gather, rows, slice, aside)).collect()
+    let [identity @ .., _] = table.sort_columns() else { bail!("table `{}` has no order", table.name()) };
+    let gather = Gather::new(&chunks, identity).context("no rows to write")?;
+    let order = sorted(&gather, &chunks, identity)?;
+    order.chunk_by(|a, b| a.date() == b.date()).map(|rows| write_file(table, &gather, rows, slice, aside)).collect()
 }
 
-fn write_file(table: LakeTable, gather: &Gather, order: &[Key], slice: usize, aside: &Path) -> anyhow::Result<Staged> {
+fn write_file(table: LakeTable, gather: &Gather, rows: &[Key], slice: usize, aside: &Path) -> anyhow::Result<Staged> {
     let schema = gather.schema();
     let name = format!("{}.parquet", uuid::Uuid::now_v7());
     let path = aside.join(&name);
     let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(table, schema, order.len()))
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(&file, schema.clone(), options)?;
-    for slice in order.chunks(slice) {
-        let indices = slice.iter().map(|key| (key.chunk as usize, key.row as usize)).collect::<Vec<_>>();
-        writer.write(&gather.rows(&indices)?)?;
+    let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
+    let properties = Arc::new(properties(table, schema, rows.len())?);
+    let mut writer = SerializedFileWriter::new(&file, parquet_schema.root_schema_ptr(), properties)?;
+    let columns = ArrowRowGroupWriterFactory::new(&writer, schema.clone());
+    let mut zstd = Zstd::new(ZstdLevel::try_new(ZSTD_LEVEL)?)?;
+    for (n, rows) in rows.chunks(ROW_GROUP).enumerate() {
+        let places = rows.iter().map(|key| key.place).collect::<Vec<_>>();
+        write_group(&mut writer, gather, columns.create_column_writers(n)?, &places, slice, &mut zstd)?;
     }
     let metadata = writer.close()?;
     file.sync_all()?;
     let on_disk = file.metadata()?;
     let modified = on_disk.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let date = NaiveDate::default() + TimeDelta::days(order[0].date.into());
+    let date = NaiveDate::default() + TimeDelta::days(rows[0].date().into());
     let add = json!({
         "path": format!("date={date}/{name}"),
         "partitionValues": {"date": date.to_string()},
         "size": on_disk.len(),
         "modificationTime": modified.as_millis() as i64,
         "dataChange": true,
-        "stats": statistics(&metadata, schema, order.len()).to_string(),
+        "stats": statistics(&metadata, schema, rows.len()).to_string(),
     });
     Ok(Staged { aside: name, add })
 }
 
-/// A row's place in the table's order. `rank`: of the sort string among all chunks; 0 is NULL.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    date: i32,
-    rank: u32,
-    ids: [i64; 2],
-    ts: i64,
-    chunk: u32,
-    row: u32,
-}
-
-fn sorted(table: LakeTable, chunks: &[&RecordBatch]) -> anyhow::Result<Vec<Key>> {
-    let columns = table.sort_columns();
-    let (text, ids) = (columns[0], &columns[1..columns.len() - 1]);
-    let ranks = ranks(chunks, text);
-    let mut keys = Vec::with_capacity(chunks.iter().map(|chunk| chunk.num_rows()).sum());
-    for (n, (chunk, ranks)) in chunks.iter().zip(ranks).enumerate() {
-        let times = ts(chunk)?;
-        let ids = ids.iter().map(|id| int64(chunk, id)).collect::<Vec<_>>();
-        for row in 0..chunk.num_rows() {
-            let mut key = Key { date: 0, rank: 0, ids: [0; 2], ts: times.value(row), chunk: n as u32, row: row as u32 };
-            key.date = day(key.ts);
-            key.rank = ranks.get(row).copied().unwrap_or(0);
-            for (slot, column) in key.ids.iter_mut().zip(&ids) {
-                *slot = column.map_or(0, |column| column.value(row));
+/// A column after the other, so that one is in memory at a time. `leaves`: writers of their own for columns that do not come in runs.
+fn write_group(
+    writer: &mut SerializedFileWriter<&File>,
+    gather: &Gather,
+    leaves: Vec<ArrowColumnWriter>,
+    places: &[Place],
+    slice: usize,
+    zstd: &mut Zstd,
+) -> anyhow::Result<()> {
+    let runs = places.chunk_by(|a, b| a.set == b.set).map(|run| (run[0].set, run.len())).collect::<Vec<_>>();
+    let parquet_schema = writer.schema_descr().clone();
+    let properties = writer.properties().clone();
+    let mut leaves = parquet_schema.columns().iter().zip(leaves).peekable();
+    let mut group = writer.next_row_group()?;
+    for (n, field) in gather.schema().fields().iter().enumerate() {
+        let Some((leaf, _)) = leaves.peek() else {
+            bail!("column `{}` has no place in Parquet's schema", field.name())
+        };
+        let in_runs = match gather.column(n) {
+            Column::Repeated(column) => {
+                let runs = runs.iter().map(|(set, rows)| (gather.value(*set, column), *rows));
+                match gather.constant(column) {
+                    Some(value) => runs::Column::new(&column.values, std::iter::once((value, places.len()))),
+                    None => runs::Column::new(&column.values, runs),
+                }
             }
-            keys.push(key);
+            Column::Null if leaf.max_rep_level() == 0 && !field.data_type().is_nested() => {
+                Some(runs::Column::null(places.len()))
+            }
+            _ => None,
+        };
+        if let Some(column) = in_runs {
+            let statistics = properties.statistics_enabled(leaf.path()) != EnabledStatistics::None;
+            column.write(&mut group, Arc::clone(leaf), zstd, statistics)?;
+            leaves.next();
+            continue;
+        }
+        let mut writers = Vec::new();
+        while let Some((_, writer)) = leaves.next_if(|(leaf, _)| leaf.path().parts()[0] == *field.name()) {
+            writers.push(writer);
+        }
+        for places in places.chunks(slice) {
+            let array = gather.array(n, places)?;
+            for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
+                writer.write(&leaf)?;
+            }
+        }
+        for writer in writers {
+            writer.close()?.append_to_row_group(&mut group)?;
         }
     }
-    keys.sort_unstable();
+    group.close()?;
+    Ok(())
+}
+
+/// A row in its table's order: by date, then by what the identity columns hold, then by time.
+#[derive(Clone, Copy)]
+struct Key {
+    order: u128,
+    place: Place,
+}
+
+impl Key {
+    /// `rank`: among all that the identity columns hold.
+    fn new(rank: u32, ts: i64, place: Place) -> Key {
+        // With the sign bit turned, unsigned integers have the order of signed ones.
+        let date = u128::from(day(ts) as u32 ^ 1 << 31);
+        let ts = u128::from(ts as u64 ^ 1 << 63);
+        Key { order: date << 96 | u128::from(rank) << 64 | ts, place }
+    }
+
+    fn date(&self) -> i32 {
+        ((self.order >> 96) as u32 ^ 1 << 31) as i32
+    }
+}
+
+/// Every row. What comes at the same time stays as it came.
+fn sorted(gather: &Gather, chunks: &[&RecordBatch], identity: &[&str]) -> anyhow::Result<Vec<Key>> {
+    let ranks = ranks(gather, identity)?;
+    let mut keys = Vec::with_capacity(chunks.iter().map(|chunk| chunk.num_rows()).sum());
+    for ((n, chunk), sets) in (0..).zip(chunks).zip(gather.rows()) {
+        for ((row, set), ts) in (0..).zip(sets).zip(ts(chunk)?.values()) {
+            keys.push(Key::new(ranks[*set as usize], *ts, Place { chunk: n, row, set: *set }));
+        }
+    }
+    keys.sort_by_key(|key| key.order);
     Ok(keys)
 }
 
-/// Per chunk and row, the rank of a dictionary column's value among all chunks' values.
-fn ranks(chunks: &[&RecordBatch], name: &str) -> Vec<Vec<u32>> {
-    let columns = chunks
-        .iter()
-        .map(|chunk| chunk.column_by_name(name).and_then(|column| column.as_dictionary_opt::<Int32Type>()))
-        .collect::<Vec<_>>();
-    let values = columns.iter().flatten().flat_map(|column| column.values().as_string::<i32>().iter().flatten());
-    let all = values.collect::<BTreeSet<_>>();
-    let rank = all.into_iter().zip(1..).collect::<std::collections::HashMap<&str, u32>>();
-    columns
-        .iter()
-        .map(|column| {
-            let Some(column) = column else { return Vec::new() };
-            let values = column.values().as_string::<i32>();
-            let of_value = values.iter().map(|value| value.map_or(0, |value| rank[value])).collect::<Vec<_>>();
-            column.keys().iter().map(|key| key.map_or(0, |key| of_value[key as usize])).collect()
-        })
-        .collect()
+/// Each combination's rank by what it has in the identity columns; NULL comes first.
+fn ranks(gather: &Gather, identity: &[&str]) -> anyhow::Result<Vec<u32>> {
+    let columns = identity.iter().map(|name| match gather.schema().index_of(name).map(|n| gather.column(n)) {
+        Ok(Column::Repeated(column)) => Ok(column),
+        _ => bail!("column `{name}` is neither a dictionary of strings nor integers"),
+    });
+    let columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
+    let texts = columns.iter().map(|column| match &column.values {
+        Values::Ints(_) => Vec::new(),
+        Values::Text(values) => {
+            let mut order = (0..values.len() as u32).collect::<Vec<_>>();
+            order.sort_unstable_by_key(|value| values[*value as usize]);
+            let mut ranks = vec![0; values.len()];
+            order.into_iter().zip(0..).for_each(|(value, rank)| ranks[value as usize] = rank);
+            ranks
+        }
+    });
+    let texts = texts.collect::<Vec<Vec<i64>>>();
+    // Every table is known by three columns at most.
+    let key = |set: u32| {
+        let mut key = [None; 3];
+        for ((slot, column), texts) in key.iter_mut().zip(&columns).zip(&texts) {
+            let value = gather.value(set, column);
+            *slot = (value != NULL).then(|| match &column.values {
+                Values::Ints(values) => values[value as usize],
+                Values::Text(_) => texts[value as usize],
+            });
+        }
+        key
+    };
+    let mut order = (0..gather.sets()).map(|set| (key(set), set)).collect::<Vec<_>>();
+    order.sort_unstable();
+    let mut ranks = vec![0; order.len()];
+    for (rank, same) in (0..).zip(order.chunk_by(|(a, _), (b, _)| a == b)) {
+        same.iter().for_each(|(_, set)| ranks[*set as usize] = rank);
+    }
+    Ok(ranks)
 }
 
-fn properties(table: LakeTable, schema: &Schema, rows: usize) -> WriterProperties {
+fn properties(table: LakeTable, schema: &Schema, rows: usize) -> anyhow::Result<WriterProperties> {
     let sorting = table.sort_columns().iter().filter_map(|name| {
         Some(SortingColumn { column_idx: leaf(schema, name)?, descending: false, nulls_first: true })
     });
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("catchment ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_statistics_truncate_length(None)
@@ -226,7 +304,7 @@ fn properties(table: LakeTable, schema: &Schema, rows: usize) -> WriterPropertie
                 .set_column_bloom_filter_max_ndv(column, rows as u64);
         }
     }
-    properties.build()
+    Ok(properties.build())
 }
 
 /// Text that no query asks for by range. Comparing each row's with the least and the greatest so far took a third of a

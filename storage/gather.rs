@@ -1,112 +1,279 @@
-//! Rows of many chunks in any order, as the Parquet writer takes them.
+//! Rows of many chunks in any order, column by column.
 //!
-//! The chunks' dictionaries are made one before the first row is asked for, so that a row then costs one look-up a
-//! column: joining them again for every slice of rows took a quarter of a flush.
+//! Most columns say the same in every row of a series or of a call site. The distinct combinations of what such columns
+//! hold are found once, while each chunk is read from its first row to its last; after that a row is the number of its
+//! combination. Sorting carries the number along, and a run of equal numbers is a run in each of these
+//! columns, whatever there is to do with it.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, StringArray, new_null_array};
 use arrow::compute::interleave;
-use arrow::datatypes::{Int32Type, SchemaRef};
+use arrow::datatypes::{Int32Type, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable};
+
+/// A column is worth a place in the combinations when it has at most one value in so many rows.
+const REPEATS: usize = 4;
+/// Rows whose combinations are looked up together.
+const BLOCK: usize = 256;
+
+/// Among a column's values: NULL.
+pub(crate) const NULL: u32 = u32::MAX;
+
+/// Where a row stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) chunk: u32,
+    pub(crate) row: u32,
+    /// The combination of its repeated columns.
+    pub(crate) set: u32,
+}
 
 pub(crate) struct Gather<'a> {
     schema: SchemaRef,
     columns: Vec<Column<'a>>,
+    /// How many columns repeat.
+    width: usize,
+    /// For each combination, the number of each repeated column's value.
+    sets: Vec<u32>,
+    /// Each chunk's rows.
+    rows: Vec<Vec<u32>>,
 }
 
-enum Column<'a> {
+pub(crate) enum Column<'a> {
     /// NULL in every row.
     Null,
-    Text(Text<'a>),
+    Repeated(Repeated<'a>),
+    Text(Vec<Keys<'a>>, Vec<&'a str>),
     Other(Vec<&'a dyn Array>),
 }
 
-/// Dictionary columns as one.
-struct Text<'a> {
-    values: ArrayRef,
-    /// Each chunk's keys, and what they are among `values`; `None`: a NULL.
-    chunks: Vec<(&'a Int32Array, Vec<Option<i32>>)>,
+/// `at` is its place in a combination.
+pub(crate) struct Repeated<'a> {
+    at: usize,
+    pub(crate) values: Values<'a>,
+}
+
+pub(crate) enum Values<'a> {
+    Text(Vec<&'a str>),
+    Ints(Vec<i64>),
+}
+
+/// A chunk's dictionary keys, and what they are among the column's values.
+pub(crate) struct Keys<'a> {
+    keys: &'a Int32Array,
+    of_key: Vec<u32>,
+}
+
+/// A repeated column while combinations are looked for.
+enum Source<'a> {
+    Text(Vec<Keys<'a>>),
+    Ints(Vec<&'a Int64Array>, HashMap<i64, u32>),
 }
 
 impl<'a> Gather<'a> {
-    /// The chunks have one schema; there is at least one.
-    pub(crate) fn new(chunks: &[&'a RecordBatch]) -> Option<Gather<'a>> {
+    /// The chunks have one schema; there is at least one. The columns named in `sorted` repeat in any case.
+    pub(crate) fn new(chunks: &[&'a RecordBatch], sorted: &[&str]) -> Option<Gather<'a>> {
         let schema = chunks.first()?.schema();
-        let columns = (0..schema.fields().len()).map(|n| {
+        let rows = chunks.iter().map(|chunk| chunk.num_rows()).sum::<usize>();
+        let (mut columns, mut sources) = (Vec::new(), Vec::new());
+        for (n, field) in schema.fields().iter().enumerate() {
             let arrays = chunks.iter().map(|chunk| chunk.column(n).as_ref()).collect::<Vec<_>>();
-            match arrays.iter().all(|array| array.null_count() == array.len()) {
-                true => Column::Null,
-                false => Text::new(&arrays).map_or(Column::Other(arrays), Column::Text),
+            let wanted = sorted.contains(&field.name().as_str());
+            let mut repeated = |values, source| {
+                sources.push(source);
+                Column::Repeated(Repeated { at: sources.len() - 1, values })
+            };
+            columns.push(match texts(&arrays) {
+                _ if !wanted && arrays.iter().all(|array| array.null_count() == array.len()) => Column::Null,
+                Some((keys, values)) if wanted || values.len() <= rows / REPEATS => {
+                    repeated(Values::Text(values), Source::Text(keys))
+                }
+                Some((keys, values)) => Column::Text(keys, values),
+                None => match arrays.iter().map(|array| array.as_primitive_opt::<Int64Type>()).collect() {
+                    Some(ints) if wanted => repeated(Values::Ints(Vec::new()), Source::Ints(ints, HashMap::new())),
+                    _ => Column::Other(arrays),
+                },
+            });
+        }
+        let mut gather = Gather { schema, columns, width: sources.len(), sets: Vec::new(), rows: Vec::new() };
+        gather.combine(chunks, &mut sources);
+        Some(gather)
+    }
+
+    /// Finds the rows' combinations.
+    fn combine(&mut self, chunks: &[&RecordBatch], sources: &mut [Source]) {
+        // Numbers are small and in the order in which senders bring things: nobody should be able to choose their hashes.
+        let factor = std::hash::RandomState::new().hash_one(0) | 1;
+        let width = self.width;
+        let (mut known, mut known_hashes) = (HashTable::<u32>::new(), Vec::<u64>::new());
+        let (mut block, mut hashes) = (vec![0; BLOCK * width], vec![0; BLOCK]);
+        let mut ints = vec![Vec::<i64>::new(); width];
+        for (n, chunk) in chunks.iter().enumerate() {
+            let mut rows = Vec::with_capacity(chunk.num_rows());
+            for start in (0..chunk.num_rows()).step_by(BLOCK) {
+                let len = BLOCK.min(chunk.num_rows() - start);
+                hashes.fill(0);
+                for (at, source) in sources.iter_mut().enumerate() {
+                    let mut put = |row: usize, value: u32| {
+                        block[row * width + at] = value;
+                        let mixed = (hashes[row] ^ u64::from(value)).wrapping_mul(factor);
+                        hashes[row] = mixed ^ (mixed >> 29);
+                    };
+                    match source {
+                        Source::Text(chunks) => {
+                            let keys = &chunks[n];
+                            (0..len).for_each(|row| put(row, keys.value(start + row)));
+                        }
+                        Source::Ints(chunks, numbers) => {
+                            let (mut last, values) = (None, &mut ints[at]);
+                            for row in 0..len {
+                                let array = chunks[n];
+                                let value = (!array.is_null(start + row)).then(|| array.value(start + row));
+                                // Neighbours are often equal.
+                                let number = match (last, value) {
+                                    (Some((before, number)), _) if before == value => number,
+                                    (_, None) => NULL,
+                                    (_, Some(value)) => *numbers.entry(value).or_insert_with(|| {
+                                        values.push(value);
+                                        values.len() as u32 - 1
+                                    }),
+                                };
+                                last = Some((value, number));
+                                put(row, number);
+                            }
+                        }
+                    }
+                }
+                for row in 0..len {
+                    let (set, hash) = (&block[row * width..][..width], hashes[row]);
+                    let sets = &self.sets;
+                    let found = known.find(hash, |&known| sets[known as usize * width..][..width] == *set);
+                    rows.push(found.copied().unwrap_or_else(|| {
+                        let number = known_hashes.len() as u32;
+                        self.sets.extend_from_slice(set);
+                        known_hashes.push(hash);
+                        known.insert_unique(hash, number, |&known| known_hashes[known as usize]);
+                        number
+                    }));
+                }
             }
-        });
-        let columns = columns.collect();
-        Some(Gather { schema, columns })
+            self.rows.push(rows);
+        }
+        for column in &mut self.columns {
+            if let Column::Repeated(Repeated { at, values: Values::Ints(values) }) = column {
+                *values = std::mem::take(&mut ints[*at]);
+            }
+        }
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// The rows at these (chunk, row) places.
-    pub(crate) fn rows(&self, places: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
-        let columns = self.columns.iter().zip(self.schema.fields()).map(|(column, field)| match column {
-            Column::Null => Ok(new_null_array(field.data_type(), places.len())),
-            Column::Text(text) => text.rows(places),
-            Column::Other(arrays) => interleave(arrays, places),
-        });
-        RecordBatch::try_new(self.schema.clone(), columns.collect::<Result<_, _>>()?)
+    pub(crate) fn column(&self, column: usize) -> &Column<'a> {
+        &self.columns[column]
+    }
+
+    /// How many combinations there are.
+    pub(crate) fn sets(&self) -> u32 {
+        self.sets.len().checked_div(self.width).unwrap_or(0) as u32
+    }
+
+    /// Every row's combination, by chunk.
+    pub(crate) fn rows(&self) -> &[Vec<u32>] {
+        &self.rows
+    }
+
+    /// The number of a combination's value in a repeated column.
+    pub(crate) fn value(&self, set: u32, column: &Repeated) -> u32 {
+        self.sets[set as usize * self.width + column.at]
+    }
+
+    /// The value that a repeated column has in every row.
+    pub(crate) fn constant(&self, column: &Repeated) -> Option<u32> {
+        let first = (self.sets() > 0).then(|| self.value(0, column))?;
+        (1..self.sets()).all(|set| self.value(set, column) == first).then_some(first)
+    }
+
+    /// A column in the rows at these places; strings without a dictionary.
+    pub(crate) fn array(&self, column: usize, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+        fn text(numbers: impl Iterator<Item = u32>, values: &[&str]) -> ArrayRef {
+            Arc::new(numbers.map(|number| values.get(number as usize).copied()).collect::<StringArray>())
+        }
+        Ok(match &self.columns[column] {
+            Column::Null => new_null_array(self.schema.field(column).data_type(), places.len()),
+            Column::Repeated(repeated) => {
+                let numbers = places.iter().map(|place| self.value(place.set, repeated));
+                match &repeated.values {
+                    Values::Text(values) => text(numbers, values),
+                    Values::Ints(values) => {
+                        Arc::new(numbers.map(|n| values.get(n as usize).copied()).collect::<Int64Array>())
+                    }
+                }
+            }
+            Column::Text(chunks, values) => {
+                text(places.iter().map(|place| chunks[place.chunk as usize].value(place.row as usize)), values)
+            }
+            Column::Other(arrays) => {
+                let places = places.iter().map(|place| (place.chunk as usize, place.row as usize)).collect::<Vec<_>>();
+                interleave(arrays, &places)?
+            }
+        })
     }
 }
 
-impl<'a> Text<'a> {
-    /// `None`: these are no dictionaries of strings, or too much text for one array.
-    fn new(arrays: &[&'a dyn Array]) -> Option<Text<'a>> {
-        let columns = arrays.iter().map(|array| array.as_dictionary_opt::<Int32Type>()).collect::<Option<Vec<_>>>()?;
-        let texts = columns.iter().map(|column| column.values().as_string_opt::<i32>()).collect::<Option<Vec<_>>>()?;
-        if texts.iter().map(|text| text.values().len()).sum::<usize>() > i32::MAX as usize {
-            return None;
+impl Values<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Values::Text(values) => values.len(),
+            Values::Ints(values) => values.len(),
         }
-        let mut numbers = HashMap::<&str, i32>::new();
-        let mut values = Vec::<&str>::new();
-        let mut chunks = Vec::with_capacity(columns.len());
-        for (column, texts) in columns.iter().zip(texts) {
-            let mut number = |text: &'a str| {
-                *numbers.entry(text).or_insert_with(|| {
-                    values.push(text);
-                    values.len() as i32 - 1
-                })
-            };
-            let of_value = texts.iter().map(|text| text.map(&mut number)).collect::<Vec<_>>();
-            chunks.push((column.keys(), of_value));
-        }
-        Some(Text { values: Arc::new(StringArray::from(values)), chunks })
     }
+}
 
-    fn rows(&self, places: &[(usize, usize)]) -> Result<ArrayRef, ArrowError> {
-        let key = |&(chunk, row): &(usize, usize)| {
-            let (keys, of_value) = &self.chunks[chunk];
-            if keys.is_null(row) { None } else { of_value[keys.value(row) as usize] }
-        };
-        let keys = places.iter().map(key).collect::<Int32Array>();
-        Ok(Arc::new(DictionaryArray::try_new(keys, self.values.clone())?))
+impl Keys<'_> {
+    /// The number of a row's value.
+    #[inline]
+    fn value(&self, row: usize) -> u32 {
+        if self.keys.is_null(row) { NULL } else { self.of_key[self.keys.value(row) as usize] }
     }
+}
+
+/// The distinct values of dictionary columns; `None`: they are no dictionaries of strings.
+fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<(Vec<Keys<'a>>, Vec<&'a str>)> {
+    let mut numbers = HashMap::<&str, u32>::new();
+    let mut values = Vec::<&str>::new();
+    let chunks = arrays.iter().map(|array| {
+        let column = array.as_dictionary_opt::<Int32Type>()?;
+        let mut number = |text: &'a str| {
+            *numbers.entry(text).or_insert_with(|| {
+                values.push(text);
+                values.len() as u32 - 1
+            })
+        };
+        let texts = column.values().as_string_opt::<i32>()?;
+        Some(Keys { keys: column.keys(), of_key: texts.iter().map(|text| text.map_or(NULL, &mut number)).collect() })
+    });
+    let chunks = chunks.collect::<Option<Vec<_>>>()?;
+    Some((chunks, values))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use arrow::array::{Int64Array, StringDictionaryBuilder};
+    use arrow::array::StringDictionaryBuilder;
     use arrow::compute::{cast, interleave_record_batch};
     use arrow::datatypes::{DataType, Field, Schema};
     use proptest::prelude::*;
 
     use super::*;
 
-    type Row = (Option<&'static str>, i64);
+    type Row = (Option<&'static str>, Option<i64>);
 
     fn chunk(rows: &[Row]) -> RecordBatch {
         let mut text = StringDictionaryBuilder::<Int32Type>::new();
@@ -114,18 +281,24 @@ mod tests {
         let text: ArrayRef = Arc::new(text.finish());
         let numbers: ArrayRef = Arc::new(rows.iter().map(|(_, number)| *number).collect::<Int64Array>());
         let empty = new_null_array(text.data_type(), rows.len());
-        let field = |name: &str, array: &ArrayRef| Field::new(name, array.data_type().clone(), true);
-        let fields = vec![field("text", &text), field("numbers", &numbers), field("empty", &empty)];
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![text, numbers, empty]).unwrap()
+        let columns = [
+            ("text", &text),
+            ("key", &text),
+            ("numbers", &numbers),
+            ("id", &numbers),
+            ("empty", &empty),
+            ("none", &empty),
+        ];
+        let field = |(name, array): (&str, &ArrayRef)| Field::new(name, array.data_type().clone(), true);
+        let schema = Schema::new(columns.map(field).to_vec());
+        RecordBatch::try_new(Arc::new(schema), columns.map(|(_, array)| array.clone()).to_vec()).unwrap()
     }
 
-    fn plain(rows: &RecordBatch) -> Vec<ArrayRef> {
-        let columns = rows.columns().iter();
-        let text = |array: &ArrayRef| match array.data_type() {
+    fn plain(array: &ArrayRef) -> ArrayRef {
+        match array.data_type() {
             DataType::Dictionary(..) => cast(array, &DataType::Utf8).unwrap(),
             _ => array.clone(),
-        };
-        columns.map(text).collect()
+        }
     }
 
     proptest! {
@@ -133,20 +306,25 @@ mod tests {
         #[test]
         fn gathers_what_interleave_does(
             chunks in prop::collection::vec(
-                prop::collection::vec((prop::option::of(prop::sample::select(vec!["", "a", "b", "é"])), any::<i64>()), 1..8),
+                prop::collection::vec((prop::option::of(prop::sample::select(vec!["", "a", "b", "é"])), prop::option::of(-2..9i64)), 1..40),
                 1..5,
             ),
             picks in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..40),
         ) {
             let chunks = chunks.iter().map(|rows| chunk(rows)).collect::<Vec<_>>();
             let chunks = chunks.iter().collect::<Vec<_>>();
+            let gather = Gather::new(&chunks, &["key", "id", "none"]).unwrap();
             let places = picks.iter().map(|(chunk, row)| {
                 let chunk = chunk.index(chunks.len());
-                (chunk, row.index(chunks[chunk].num_rows()))
+                let row = row.index(chunks[chunk].num_rows());
+                Place { chunk: chunk as u32, row: row as u32, set: gather.rows()[chunk][row] }
             });
             let places = places.collect::<Vec<_>>();
-            let gathered = Gather::new(&chunks).unwrap().rows(&places).unwrap();
-            prop_assert_eq!(plain(&gathered), plain(&interleave_record_batch(&chunks, &places).unwrap()));
+            let pairs = places.iter().map(|place| (place.chunk as usize, place.row as usize)).collect::<Vec<_>>();
+            let expected = interleave_record_batch(&chunks, &pairs).unwrap();
+            for column in 0..expected.num_columns() {
+                prop_assert_eq!(&plain(&gather.array(column, &places).unwrap()), &plain(expected.column(column)));
+            }
         }
     }
 }

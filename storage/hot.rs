@@ -14,6 +14,8 @@ use crate::schema::TABLES;
 
 /// Neighbouring chunks are joined up to this many rows, so that many small appends stay few chunks.
 const CHUNK_ROWS: usize = 16_384;
+/// So many at once.
+const JOINED: usize = 16;
 /// And up to this many bytes: a column of strings has 2 GiB at most.
 const CHUNK_BYTES: u64 = 64 << 20;
 
@@ -45,17 +47,23 @@ pub(crate) struct TableRows {
 impl TableRows {
     pub(crate) fn push(&mut self, chunk: Chunk) {
         self.hot.push(Arc::new(chunk));
-        // Joining equals, as in a binary counter, copies each row a logarithmic number of times.
-        while let [.., a, b] = self.hot.as_slice() {
-            let (rows, more) = (a.rows.num_rows(), b.rows.num_rows());
-            if rows > 2 * more || rows + more > CHUNK_ROWS || a.bytes + b.bytes > CHUNK_BYTES {
+        // Joining equals, as in a counter of base 16, copies each row a logarithmic number of times.
+        while let Some(chunks) = self.hot.len().checked_sub(JOINED).map(|at| &self.hot[at..]) {
+            let rows = chunks.iter().map(|chunk| chunk.rows.num_rows());
+            let bytes = chunks.iter().map(|chunk| chunk.bytes).sum::<u64>();
+            let newest = chunks[JOINED - 1].rows.num_rows();
+            if rows.clone().any(|rows| rows > JOINED * newest)
+                || rows.sum::<usize>() > CHUNK_ROWS
+                || bytes > CHUNK_BYTES
+            {
                 break;
             }
-            // Chunks that cannot be joined stay two.
-            let Ok(joined) = concat_batches(&a.rows.schema(), [&a.rows, &b.rows]) else { break };
-            let joined = Arc::new(Chunk::new(joined, a.span.and(b.span)));
-            self.hot.truncate(self.hot.len() - 2);
-            self.hot.push(joined);
+            // Chunks that cannot be joined stay as they are.
+            let batches = chunks.iter().map(|chunk| &chunk.rows);
+            let Ok(joined) = concat_batches(&chunks[0].rows.schema(), batches) else { break };
+            let Some(span) = chunks.iter().map(|chunk| chunk.span).reduce(Span::and) else { break };
+            self.hot.truncate(self.hot.len() - JOINED);
+            self.hot.push(Arc::new(Chunk::new(joined, span)));
         }
     }
 

@@ -20,6 +20,7 @@ mod hot;
 mod journal;
 mod lake;
 mod opening;
+mod runs;
 mod schema;
 mod sql;
 #[cfg(test)]

@@ -14,9 +14,9 @@ use super::any_value::set_to_json;
 use super::wire::Fault;
 use crate::batch::Table;
 
-const MAX_SETS: usize = 32 << 10;
+const MAX_SETS: usize = 64 << 10;
 /// Bytes of sets and their JSON.
-const MAX_ARENA: usize = 8 << 20;
+const MAX_ARENA: usize = 16 << 20;
 /// Longer sets are not kept.
 const MAX_SET: usize = 4 << 10;
 /// Marks of sets that came once.

@@ -115,7 +115,7 @@ fn sets_beyond_the_cache_are_kept_whole() {
         let attributes = vec![KeyValue { key: "k".into(), value, ..Default::default() }];
         LogRecord { time_unix_nano: i as u64 + 1, attributes, ..Default::default() }
     };
-    let scope = ScopeLogs { log_records: (0..66_000).map(record).collect(), ..Default::default() };
+    let scope = ScopeLogs { log_records: (0..132_000).map(record).collect(), ..Default::default() };
     let resource_logs = vec![ResourceLogs { scope_logs: vec![scope], ..Default::default() }];
     round_trip(Signal::Logs, &ExportLogsServiceRequest { resource_logs }.encode_to_vec());
 }
