@@ -139,9 +139,11 @@ test('the editor and the metric list offer hostile names as text', async () => {
     await page.getByRole('textbox', { name: 'SQL' }).click();
     await page.keyboard.insertText('SELECT * FROM "<im');
     await page.keyboard.press('Control+Space');
-    await page.locator('.cm-tooltip-autocomplete').getByText(IMAGE).first().waitFor();
+    const offered = page.locator('.cm-tooltip-autocomplete').getByText(IMAGE).first();
+    await offered.waitFor();
     await assertUnharmed(page, 'completion');
-    await page.keyboard.press('Enter');
+    // Keys that come right after the list are taken for typing; a click is not.
+    await offered.click();
     await page.keyboard.insertText(' LIMIT 5');
     await page.keyboard.press('Control+Enter');
     await until('the answer', async () => (await page.getByRole('region', { name: 'Result', exact: true }).count()) === 1);

@@ -43,8 +43,8 @@ async function walk(page) {
 
 for (const [name, path] of [
   ['a board', `/boards/kinds?${WINDOW}`],
-  ['Logs', '/logs?from=now-5m&to=now&refresh=paused'],
-  ['Traces', '/traces?from=now-1m&to=now&refresh=paused'],
+  ['Logs', `/logs?from=now-5m&to=now&refresh=paused&q=${encodeURIComponent('severity>=error')}`],
+  ['Traces', '/traces?from=now-1m&to=now&refresh=paused&errors=true'],
   ['Explore', '/explore'],
   ['Pipelines', '/pipelines'],
 ]) {
