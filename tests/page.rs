@@ -14,7 +14,6 @@ use std::process::Command;
 const FIRST_LOAD: u64 = 150 * 1024;
 
 #[test]
-#[ignore = "its files pass one by one, the whole has not been run to its end yet: `cargo test --test page -- --ignored`"]
 fn the_page_does_what_it_is_for_in_a_real_browser() {
     // Both are asked for, so that both are named when they are missing.
     let (Some(browser), Some(_python)) = (peers::find("browser"), peers::python()) else { return };

@@ -164,7 +164,7 @@ function tellLog({ log }: Snapshot, rates: Rates): Told {
     ['Path', log.path === null ? 'memory only: gone when the process ends' : <LongText text={log.path} most={300} />],
     [
       'On disk',
-      `${formatBytes(log.bytes)} of ${formatBytes(log.limit_bytes)} in ${formatCount(log.segments)} segments`,
+      `${formatBytes(log.bytes)} of ${formatBytes(log.limit_bytes)} in ${formatCount(log.segments)} ${log.segments === 1 ? 'segment' : 'segments'}`,
     ],
     ['Position', formatCount(log.last)],
     [

@@ -49,7 +49,7 @@ function Row({ attribute, onFilter, columns, onToggleColumn }: { readonly attrib
   return (
     <tr>
       <th scope="row">
-        <LongText text={key} most={200} />
+        <LongText text={key} most={200} dotted />
       </th>
       <td class={`value ${kind}`}>
         <LongText text={shown} />

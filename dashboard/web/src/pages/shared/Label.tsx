@@ -16,10 +16,22 @@ export function Label({ text, class: extra = '', most = MOST }: { text: string; 
   );
 }
 
+/** A dotted name, whose lines end behind a dot where they can. */
+function Dotted({ text }: { readonly text: string }) {
+  const [first, ...rest] = text.split(/(?<=\.)/);
+  return (
+    <>
+      {first}
+      {rest.flatMap((part) => [<wbr />, part])}
+    </>
+  );
+}
+
 /** Several lines, all of them if wanted. */
-export function LongText({ text, most = 2000 }: { readonly text: string; readonly most?: number }) {
+export function LongText({ text, most = 2000, dotted = false }: { text: string; most?: number; dotted?: boolean }) {
   const [whole, setWhole] = useState(false);
-  if (text.length <= most || whole) return <bdi class="long-text">{printable(text)}</bdi>;
+  if (text.length <= most || whole)
+    return <bdi class="long-text">{dotted ? <Dotted text={printable(text)} /> : printable(text)}</bdi>;
   return (
     <>
       <bdi class="long-text">{printable(clip(text, most))}</bdi>{' '}
