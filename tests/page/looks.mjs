@@ -4,13 +4,20 @@ import { test } from 'node:test';
 import { scrollThrough, settled, visit } from './lib/app.mjs';
 import { assertAccessible } from './lib/axe.mjs';
 import { colourAt, newPage } from './lib/browser.mjs';
+import { END, START, STEP } from './lib/samples.mjs';
 import { browser, fed, withPage } from './lib/session.mjs';
 import { until } from './lib/wait.mjs';
 
+// As long as the range's text gets.
+const WINDOW = new URLSearchParams({
+  from: new Date(START).toISOString(),
+  to: new Date(END + STEP).toISOString(),
+  tz: 'America/Argentina/Buenos_Aires',
+});
 const PAGES = {
   Host: '/?from=now-5m&to=now',
   Services: '/boards/services?from=now-5m&to=now',
-  'Every kind': '/boards/kinds',
+  'Every kind': `/boards/kinds?${WINDOW}`,
   Logs: '/logs',
   Traces: '/traces?from=now-5m&to=now',
   Explore: `/explore?${new URLSearchParams({ sql: 'SELECT ts AS t, zone, value FROM "page.level" WHERE $range' })}`,

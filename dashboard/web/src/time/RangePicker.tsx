@@ -46,17 +46,17 @@ export function describeRange(of: Range, zone: string): string {
 export function RangePicker() {
   const zone = zoneSignal.value;
   const text = describeRange(range.value, zone);
+  const elsewhere = zone !== LOCAL_ZONE;
   return (
     <Popover
       id="range-picker"
-      label={`Time range: ${text}`}
+      label={`Time range: ${text}${elsewhere ? ` ${zone}` : ''}`}
       title="Time range (t)"
       buttonClass="button range-button"
       button={
         <>
           <Icon name="clock" size={16} />
-          <span class="range-text">{text}</span>
-          {zone !== LOCAL_ZONE && <span class="zone-mark">{zone}</span>}
+          <span class="range-text">{text}</span> {elsewhere && <span class="zone-mark">{zone}</span>}
           <Icon name="chevron" size={14} />
         </>
       }
