@@ -46,6 +46,8 @@ let wake: ReturnType<typeof setTimeout> | undefined;
 let pointed = false;
 /** However short the window, it slides in steps of no less than this. */
 const FASTEST_MS = 40;
+/** Drawing that takes longer goes on in the next frame, so that the page stays smooth when all charts get data at once. */
+const FRAME_MS = 2;
 
 function schedule(): void {
   if (scheduled === 0) scheduled = requestAnimationFrame(frame);
@@ -55,11 +57,17 @@ function frame(): void {
   scheduled = 0;
   const window = currentWindow();
   const length = window.to - window.from;
+  // Moved by hand, all charts go together.
+  const until = moving.peek() ? Number.POSITIVE_INFINITY : performance.now() + FRAME_MS;
   for (const chart of charts) {
     // Off the screen a chart is drawn once, so that it is not blank when it comes into view, or on paper.
     if (!chart.visible && drawn.has(chart)) continue;
     const moved = Math.abs(window.to - (drawn.get(chart) ?? 0)) * chart.width;
     if (!dirty.has(chart) && moved < length) continue;
+    if (performance.now() > until) {
+      schedule();
+      break;
+    }
     dirty.delete(chart);
     drawn.set(chart, window.to);
     chart.draw(window);
