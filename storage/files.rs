@@ -162,32 +162,32 @@ fn write_group(
     let mut leaves = parquet_schema.columns().iter().zip(leaves).peekable();
     let mut group = writer.next_row_group()?;
     for (n, field) in gather.schema().fields().iter().enumerate() {
-        let Some((leaf, _)) = leaves.peek() else {
-            bail!("column `{}` has no place in Parquet's schema", field.name())
-        };
+        let mut own = Vec::new();
+        while let Some(leaf) = leaves.next_if(|(leaf, _)| leaf.path().parts()[0] == *field.name()) {
+            own.push(leaf);
+        }
+        let rows = places.len();
         let in_runs = match gather.column(n) {
-            Column::Repeated(column) => {
-                let runs = runs.iter().map(|(set, rows)| (gather.value(*set, column), *rows));
-                match gather.constant(column) {
-                    Some(value) => runs::Column::new(&column.values, std::iter::once((value, places.len()))),
-                    None => runs::Column::new(&column.values, runs),
+            Column::Null => Some(runs::Column::nothing(rows, 0)),
+            Column::Empty(_) => Some(runs::Column::nothing(rows, u32::from(field.is_nullable()))),
+            Column::Constant(values) => runs::Column::new(values, [(0, rows)].into_iter()),
+            Column::Repeated(column) => match gather.constant(column) {
+                Some(value) => runs::Column::new(&column.values, [(value, rows)].into_iter()),
+                None => {
+                    let runs = runs.iter().map(|(set, rows)| (gather.value(*set, column), *rows));
+                    runs::Column::new(&column.values, runs)
                 }
-            }
-            Column::Null if leaf.max_rep_level() == 0 && !field.data_type().is_nested() => {
-                Some(runs::Column::null(places.len()))
-            }
+            },
             _ => None,
         };
         if let Some(column) = in_runs {
-            let statistics = properties.statistics_enabled(leaf.path()) != EnabledStatistics::None;
-            column.write(&mut group, Arc::clone(leaf), zstd, statistics)?;
-            leaves.next();
+            for (leaf, _) in own {
+                let statistics = properties.statistics_enabled(leaf.path()) != EnabledStatistics::None;
+                column.write(&mut group, Arc::clone(leaf), zstd, statistics)?;
+            }
             continue;
         }
-        let mut writers = Vec::new();
-        while let Some((_, writer)) = leaves.next_if(|(leaf, _)| leaf.path().parts()[0] == *field.name()) {
-            writers.push(writer);
-        }
+        let mut writers = own.into_iter().map(|(_, writer)| writer).collect::<Vec<_>>();
         for places in places.chunks(slice) {
             let array = gather.array(n, places)?;
             for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {

@@ -46,6 +46,10 @@ pub(crate) struct Gather<'a> {
 pub(crate) enum Column<'a> {
     /// NULL in every row.
     Null,
+    /// A list without items in every row.
+    Empty(Vec<&'a dyn Array>),
+    /// The same in every row.
+    Constant(Values<'a>),
     Repeated(Repeated<'a>),
     Text(Vec<Keys<'a>>, Vec<&'a str>),
     Other(Vec<&'a dyn Array>),
@@ -93,10 +97,16 @@ impl<'a> Gather<'a> {
                     repeated(Values::Text(values), Source::Text(keys))
                 }
                 Some((keys, values)) => Column::Text(keys, values),
-                None => match arrays.iter().map(|array| array.as_primitive_opt::<Int64Type>()).collect() {
-                    Some(ints) if wanted => repeated(Values::Ints(Vec::new()), Source::Ints(ints, HashMap::new())),
-                    _ => Column::Other(arrays),
-                },
+                None => {
+                    match arrays.iter().map(|array| array.as_primitive_opt::<Int64Type>()).collect::<Option<Vec<_>>>() {
+                        Some(ints) if wanted => repeated(Values::Ints(Vec::new()), Source::Ints(ints, HashMap::new())),
+                        ints => match ints.and_then(|ints| constant(&ints)) {
+                            Some(value) => Column::Constant(Values::Ints(vec![value])),
+                            None if arrays.iter().all(|array| is_empty(*array)) => Column::Empty(arrays),
+                            None => Column::Other(arrays),
+                        },
+                    }
+                }
             });
         }
         let mut gather = Gather { schema, columns, width: sources.len(), sets: Vec::new(), rows: Vec::new() };
@@ -218,7 +228,11 @@ impl<'a> Gather<'a> {
             Column::Text(chunks, values) => {
                 text(places.iter().map(|place| chunks[place.chunk as usize].value(place.row as usize)), values)
             }
-            Column::Other(arrays) => {
+            Column::Constant(Values::Ints(values)) => {
+                Arc::new(values.iter().cycle().take(places.len()).copied().collect::<Int64Array>())
+            }
+            Column::Constant(Values::Text(values)) => text(std::iter::repeat_n(0, places.len()), values),
+            Column::Empty(arrays) | Column::Other(arrays) => {
                 let places = places.iter().map(|place| (place.chunk as usize, place.row as usize)).collect::<Vec<_>>();
                 interleave(arrays, &places)?
             }
@@ -241,6 +255,17 @@ impl Keys<'_> {
     fn value(&self, row: usize) -> u32 {
         if self.keys.is_null(row) { NULL } else { self.of_key[self.keys.value(row) as usize] }
     }
+}
+
+fn constant(arrays: &[&Int64Array]) -> Option<i64> {
+    let first = *arrays.iter().find_map(|array| array.values().first())?;
+    let same = |array: &&Int64Array| array.null_count() == 0 && array.values().iter().all(|value| *value == first);
+    arrays.iter().all(same).then_some(first)
+}
+
+fn is_empty(array: &dyn Array) -> bool {
+    let Some(lists) = array.as_list_opt::<i32>() else { return false };
+    lists.null_count() == 0 && lists.offsets().first() == lists.offsets().last()
 }
 
 /// The distinct values of dictionary columns; `None`: they are no dictionaries of strings.
@@ -266,7 +291,8 @@ fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<(Vec<Keys<'a>>, Vec<&'a str>)> 
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use arrow::array::StringDictionaryBuilder;
+    use arrow::array::{ListArray, StringDictionaryBuilder, new_empty_array};
+    use arrow::buffer::OffsetBuffer;
     use arrow::compute::{cast, interleave_record_batch};
     use arrow::datatypes::{DataType, Field, Schema};
     use proptest::prelude::*;
@@ -281,7 +307,13 @@ mod tests {
         let text: ArrayRef = Arc::new(text.finish());
         let numbers: ArrayRef = Arc::new(rows.iter().map(|(_, number)| *number).collect::<Int64Array>());
         let empty = new_null_array(text.data_type(), rows.len());
+        let five: ArrayRef = Arc::new(Int64Array::from(vec![5; rows.len()]));
+        let item = Arc::new(Field::new("element", DataType::Int64, true));
+        let offsets = OffsetBuffer::from_lengths(vec![0; rows.len()]);
+        let lists: ArrayRef = Arc::new(ListArray::new(item, offsets, new_empty_array(&DataType::Int64), None));
         let columns = [
+            ("five", &five),
+            ("lists", &lists),
             ("text", &text),
             ("key", &text),
             ("numbers", &numbers),

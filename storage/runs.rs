@@ -27,6 +27,8 @@ pub(crate) type Run = (u32, usize);
 pub(crate) struct Column<'a> {
     dictionary: Dictionary<'a>,
     runs: Vec<Run>,
+    /// The definition level of NULL.
+    level: u32,
 }
 
 /// The values that a column chunk has, in the order in which they come.
@@ -62,13 +64,15 @@ impl<'a> Column<'a> {
         // A reader of one page decodes the dictionary first.
         let small =
             bytes <= DEFAULT_DICTIONARY_PAGE_SIZE_LIMIT || (bytes <= MAX_DICTIONARY && bytes <= plain / MIN_REPEATS);
-        small.then_some(Column { dictionary: Dictionary { values, used, bytes }, runs: joined })
+        small.then_some(Column { dictionary: Dictionary { values, used, bytes }, runs: joined, level: 0 })
     }
 
-    /// A column of NULLs.
-    pub(crate) fn null(rows: usize) -> Column<'static> {
+    /// A leaf without a value. `level` is the definition level of each row: 0 where the column is NULL, 1 where it is a list
+    /// without items.
+    pub(crate) fn nothing(rows: usize, level: u32) -> Column<'static> {
         const NOTHING: &Values = &Values::Ints(Vec::new());
-        Column { dictionary: Dictionary { values: NOTHING, used: Vec::new(), bytes: 0 }, runs: vec![(NULL, rows)] }
+        let dictionary = Dictionary { values: NOTHING, used: Vec::new(), bytes: 0 };
+        Column { dictionary, runs: vec![(NULL, rows)], level }
     }
 
     /// Writes the next column of a row group.
@@ -79,7 +83,8 @@ impl<'a> Column<'a> {
         zstd: &mut Zstd,
         statistics: bool,
     ) -> anyhow::Result<()> {
-        let width = (self.dictionary.used.len().saturating_sub(1) as u32).checked_ilog2().map_or(0, |log| log + 1);
+        let width = bits(self.dictionary.used.len().saturating_sub(1) as u32);
+        let (most_repeated, most_defined) = (column.max_rep_level() as u32, column.max_def_level() as u32);
         let mut sink = TrackedWrite::new(Vec::new());
         let mut pages = SerializedPageWriter::new(&mut sink);
         let (mut uncompressed, mut rows, mut nulls) = (0, 0, 0);
@@ -109,15 +114,15 @@ impl<'a> Column<'a> {
             let count = page.iter().map(|(_, count)| count).sum::<usize>();
             let null = page.iter().filter(|(value, _)| *value == NULL).map(|(_, count)| count).sum::<usize>();
             let mut bytes = Vec::new();
-            if column.max_def_level() > 0 {
-                let mut present = Hybrid::new(1, vec![0; 4]);
+            if most_repeated > 0 {
+                levels(&mut bytes, most_repeated, [(0, count)].into_iter());
+            }
+            if most_defined > 0 {
+                let level = |value| if value == NULL { self.level } else { most_defined };
                 match null {
-                    0 => present.run(1, count),
-                    _ => page.iter().for_each(|(value, count)| present.run(u32::from(*value != NULL), *count)),
+                    0 => levels(&mut bytes, most_defined, [(most_defined, count)].into_iter()),
+                    _ => levels(&mut bytes, most_defined, page.iter().map(|(value, count)| (level(*value), *count))),
                 }
-                bytes = present.end();
-                let length = bytes.len() as u32 - 4;
-                bytes[..4].copy_from_slice(&length.to_le_bytes());
             }
             // Without a dictionary there is nothing to point to.
             if encoding == Encoding::RLE_DICTIONARY {
@@ -294,6 +299,22 @@ impl Zstd {
     }
 }
 
+/// The bits that numbers up to `most` take.
+fn bits(most: u32) -> u32 {
+    u32::BITS - most.leading_zeros()
+}
+
+/// Levels as a page has them: their length, then runs.
+fn levels(bytes: &mut Vec<u8>, most: u32, runs: impl Iterator<Item = Run>) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; 4]);
+    let mut hybrid = Hybrid::new(bits(most), std::mem::take(bytes));
+    runs.for_each(|(level, count)| hybrid.run(level, count));
+    *bytes = hybrid.end();
+    let length = (bytes.len() - start - 4) as u32;
+    bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
 /// Parquet's mix of runs and of values packed in eights.
 struct Hybrid {
     width: u32,
@@ -387,7 +408,7 @@ mod tests {
         let mut group = writer.next_row_group().unwrap();
         let mut zstd = Zstd::new(ZstdLevel::try_new(1).unwrap()).unwrap();
         let column = match values.len() {
-            0 => Column::null(rows),
+            0 => Column::nothing(rows, 0),
             _ => Column::new(values, runs.iter().copied()).unwrap(),
         };
         column.write(&mut group, parquet_schema.column(0), &mut zstd, true).unwrap();
@@ -459,6 +480,30 @@ mod tests {
     fn nothing_but_null_is_read_as_such() {
         check(DataType::Utf8, &Values::Text(Vec::new()), &[(NULL, 45_000)]);
         check(DataType::Int64, &Values::Ints(Vec::new()), &[(NULL, 1)]);
+    }
+
+    #[test]
+    fn lists_without_items_are_read_as_such() {
+        let item = |name: &str, kind| Field::new(name, kind, true);
+        let items = DataType::Struct(vec![item("a", DataType::Int64), item("b", DataType::Utf8)].into());
+        let list = |name: &str| Field::new(name, DataType::List(Arc::new(item("element", items.clone()))), true);
+        let schema = Schema::new(vec![list("none"), list("empty")]);
+        let parquet_schema = ArrowSchemaConverter::new().convert(&schema).unwrap();
+        let (mut file, rows) = (Vec::new(), 25_000);
+        let properties = Arc::new(WriterProperties::builder().build());
+        let mut writer = SerializedFileWriter::new(&mut file, parquet_schema.root_schema_ptr(), properties).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut zstd = Zstd::new(ZstdLevel::try_new(1).unwrap()).unwrap();
+        for (leaf, level) in parquet_schema.columns().iter().zip([0, 0, 1, 1]) {
+            Column::nothing(rows, level).write(&mut group, leaf.clone(), &mut zstd, false).unwrap();
+        }
+        group.close().unwrap();
+        writer.close().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap();
+        let read = reader.with_batch_size(rows).build().unwrap().next().unwrap().unwrap();
+        let [none, empty] = [0, 1].map(|n| read.column(n).as_list::<i32>().clone());
+        assert_eq!((none.len(), none.null_count()), (rows, rows));
+        assert_eq!((empty.len(), empty.null_count(), empty.values().len()), (rows, 0, 0));
     }
 
     #[test]
