@@ -159,7 +159,6 @@ impl<'a> Column<'a> {
                 bounds = least.zip(both.map(|(_, most)| most).max_by_key(rank));
             }
         }
-        drop(pages);
         let bytes = Bytes::from(sink.into_inner()?);
         let mut metadata = ColumnChunkMetaData::builder(column.clone())
             .set_encodings(vec![Encoding::PLAIN, Encoding::RLE, encoding])
