@@ -1,7 +1,7 @@
 // Everything by the keyboard alone: reachable in order, with the focus in sight, and back where it was after a dialog.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { focused, panel, settled, visit } from './lib/app.mjs';
+import { focused, panel, scrollThrough, settled, visit } from './lib/app.mjs';
 import { END, START, STEP } from './lib/samples.mjs';
 import { fed, withPage } from './lib/session.mjs';
 import { until } from './lib/wait.mjs';
@@ -51,6 +51,8 @@ for (const [name, path] of [
   test(`Tab goes through ${name} in order, and the focus is always in sight`, () =>
     withPage({}, async (page) => {
       await visit(page, path);
+      // What a panel shows has come before the walk does, and not behind it.
+      await scrollThrough(page);
       await page.evaluate(() => document.activeElement?.blur());
       const stops = await walk(page);
       assert.match(stops[0].name, /To the content/, 'the first stop leads past the navigation');
