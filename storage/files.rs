@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::convert::{day, ts};
-use crate::gather::{Column, Gather, NULL, Place, Values};
+use crate::gather::{Column, Gather, NULL, Place};
 use crate::hot::Chunk;
 use crate::runs::{self, Zstd};
 use crate::schema::LakeTable;
@@ -239,30 +239,19 @@ fn sorted(gather: &Gather, chunks: &[&RecordBatch], identity: &[&str]) -> anyhow
 /// Each combination's rank by what it has in the identity columns; NULL comes first.
 fn ranks(gather: &Gather, identity: &[&str]) -> anyhow::Result<Vec<u32>> {
     let columns = identity.iter().map(|name| match gather.schema().index_of(name).map(|n| gather.column(n)) {
-        Ok(Column::Repeated(column)) => Ok(column),
+        Ok(Column::Repeated(column)) => {
+            let all = (0..column.values.len() as u32).collect::<Vec<_>>();
+            Ok((column, column.values.ranks(&all)))
+        }
         _ => bail!("column `{name}` is neither a dictionary of strings nor integers"),
     });
     let columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
-    let texts = columns.iter().map(|column| match &column.values {
-        Values::Ints(_) => Vec::new(),
-        Values::Text(values) => {
-            let mut order = (0..values.len() as u32).collect::<Vec<_>>();
-            order.sort_unstable_by_key(|value| values[*value as usize]);
-            let mut ranks = vec![0; values.len()];
-            order.into_iter().zip(0..).for_each(|(value, rank)| ranks[value as usize] = rank);
-            ranks
-        }
-    });
-    let texts = texts.collect::<Vec<Vec<i64>>>();
     // Every table is known by three columns at most.
     let key = |set: u32| {
         let mut key = [None; 3];
-        for ((slot, column), texts) in key.iter_mut().zip(&columns).zip(&texts) {
+        for (slot, (column, ranks)) in key.iter_mut().zip(&columns) {
             let value = gather.value(set, column);
-            *slot = (value != NULL).then(|| match &column.values {
-                Values::Ints(values) => values[value as usize],
-                Values::Text(_) => texts[value as usize],
-            });
+            *slot = (value != NULL).then(|| ranks[value as usize]);
         }
         key
     };

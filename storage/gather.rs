@@ -247,6 +247,19 @@ impl Values<'_> {
             Values::Ints(values) => values.len(),
         }
     }
+
+    /// Where each of these values stands when they are in order.
+    pub(crate) fn ranks(&self, numbers: &[u32]) -> Vec<u32> {
+        let mut order = (0..numbers.len() as u32).collect::<Vec<_>>();
+        let value = |at: &u32| numbers[*at as usize] as usize;
+        match self {
+            Values::Text(values) => order.sort_unstable_by_key(|at| values[value(at)]),
+            Values::Ints(values) => order.sort_unstable_by_key(|at| values[value(at)]),
+        }
+        let mut ranks = vec![0; order.len()];
+        order.into_iter().zip(0..).for_each(|(at, rank)| ranks[at as usize] = rank);
+        ranks
+    }
 }
 
 impl Keys<'_> {

@@ -88,7 +88,7 @@ impl<'a> Column<'a> {
         let mut sink = TrackedWrite::new(Vec::new());
         let mut pages = SerializedPageWriter::new(&mut sink);
         let (mut uncompressed, mut rows, mut nulls) = (0, 0, 0);
-        let ranks = statistics.then(|| self.dictionary.ranks());
+        let ranks = statistics.then(|| self.dictionary.values.ranks(&self.dictionary.used));
         let (mut first_page, mut bounds) = (None, None::<(u32, u32)>);
         let mut column_index = statistics.then(|| ColumnIndexBuilder::new(column.physical_type()));
         let mut offset_index = OffsetIndexBuilder::new();
@@ -125,7 +125,7 @@ impl<'a> Column<'a> {
                 }
             }
             // Without a dictionary there is nothing to point to.
-            if encoding == Encoding::RLE_DICTIONARY {
+            if dictionary {
                 bytes.push(width as u8);
                 let mut numbers = Hybrid::new(width, bytes);
                 page.iter().filter(|(value, _)| *value != NULL).for_each(|(value, count)| numbers.run(*value, *count));
@@ -227,19 +227,6 @@ impl Dictionary<'_> {
             }
         }
         bytes
-    }
-
-    /// Where each value stands when all are in order.
-    fn ranks(&self) -> Vec<u32> {
-        let mut order = (0..self.used.len() as u32).collect::<Vec<_>>();
-        let value = |number: &u32| self.used[*number as usize] as usize;
-        match self.values {
-            Values::Ints(values) => order.sort_unstable_by_key(|number| values[value(number)]),
-            Values::Text(values) => order.sort_unstable_by_key(|number| values[value(number)]),
-        }
-        let mut ranks = vec![0; order.len()];
-        order.into_iter().zip(0..).for_each(|(number, rank)| ranks[number as usize] = rank);
-        ranks
     }
 
     fn bytes(&self, number: u32) -> Vec<u8> {

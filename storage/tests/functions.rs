@@ -9,8 +9,8 @@ use catchment_pipeline::batch::{Rows, Table};
 use tempfile::tempdir;
 
 use super::data::{DAY, SECOND, rows, text, times};
-use super::{append, ask, lake, try_ask};
-use crate::{Lake, QueryErrorKind};
+use super::{ask, both, lake, try_ask};
+use crate::QueryErrorKind;
 
 fn list(table: Table, column: &str, rows: Vec<ArrayRef>) -> ArrayRef {
     let schema = table.schema();
@@ -22,15 +22,6 @@ fn list(table: Table, column: &str, rows: Vec<ArrayRef>) -> ArrayRef {
 
 fn ints(table: Table, column: &str, rows: &[&[i64]]) -> ArrayRef {
     list(table, column, rows.iter().map(|row| Arc::new(Int64Array::from(row.to_vec())) as ArrayRef).collect())
-}
-
-fn both(rows: Rows, check: impl Fn(&Lake)) {
-    let folder = tempdir().unwrap();
-    let lake = lake(&folder);
-    append(&lake, rows, 1);
-    check(&lake);
-    lake.flush().unwrap();
-    check(&lake);
 }
 
 /// One series of `latency`, a point a second.

@@ -30,6 +30,19 @@ pub(crate) fn lake(folder: &TempDir) -> Lake {
     Lake::open(options(folder)).unwrap()
 }
 
+/// Asks of hot rows, of files, and of files by a lake opened anew.
+pub(crate) fn both(rows: Rows, check: impl Fn(&Lake)) {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let lake = lake(&folder);
+        append(&lake, rows, 1);
+        check(&lake);
+        lake.flush().unwrap();
+        check(&lake);
+    }
+    check(&lake(&folder));
+}
+
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

@@ -6,21 +6,8 @@ use catchment_pipeline::batch::{Rows, Table};
 use tempfile::tempdir;
 
 use super::data::{DAY, Points, cpu, gauge, mixed};
-use super::{append, ask, lake, options, wait};
+use super::{append, ask, both, lake, options, wait};
 use crate::{Lake, MetricInfo, Options, SeriesFilter};
-
-/// Asks twice: of hot rows, and of files by a lake opened anew.
-fn both(rows: Rows, check: impl Fn(&Lake)) {
-    let folder = tempdir().unwrap();
-    {
-        let lake = lake(&folder);
-        append(&lake, rows, 1);
-        check(&lake);
-        lake.flush().unwrap();
-        check(&lake);
-    }
-    check(&lake(&folder));
-}
 
 #[test]
 fn a_metric_is_a_view_of_its_own_name() {

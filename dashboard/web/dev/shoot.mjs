@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
+import { FLAGS, LOOKS } from '../../../tests/page/lib/browser.mjs';
 
 const [base = 'http://localhost:8081', ...paths] = process.argv.slice(2);
 const pages = paths.length > 0 ? paths : ['/', '/boards/services', '/boards/states'];
@@ -14,29 +15,9 @@ mkdirSync(shots, { recursive: true });
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: [
-    '--headless',
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
+  args: FLAGS,
 });
-const looks = {
-  light: { viewport: { width: 1440, height: 1000 }, colorScheme: 'light' },
-  dark: { viewport: { width: 1440, height: 1000 }, colorScheme: 'dark' },
-  phone: {
-    viewport: { width: 360, height: 740 },
-    colorScheme: 'light',
-    hasTouch: true,
-    isMobile: true,
-    deviceScaleFactor: 2,
-  },
-};
-for (const [look, options] of Object.entries(looks)) {
+for (const [look, options] of Object.entries(LOOKS)) {
   if (only && !only.includes(look)) continue;
   const context = await browser.newContext({ ...options, bypassCSP: true });
   const page = await context.newPage();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chromiumPath, playwright } from './parts.mjs';
 import { PATIENCE } from './wait.mjs';
 
-const FLAGS = [
+export const FLAGS = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',
