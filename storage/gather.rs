@@ -15,6 +15,8 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use hashbrown::{HashMap, HashTable};
 
+use crate::hot;
+
 /// A column is worth a place in the combinations when it has at most one value in so many rows.
 const REPEATS: usize = 4;
 /// Rows whose combinations are looked up together.
@@ -41,6 +43,7 @@ pub(crate) struct Gather<'a> {
     sets: Vec<u32>,
     /// Each chunk's rows.
     rows: Vec<Vec<u32>>,
+    row_bytes: usize,
 }
 
 pub(crate) enum Column<'a> {
@@ -109,7 +112,10 @@ impl<'a> Gather<'a> {
                 }
             });
         }
-        let mut gather = Gather { schema, columns, width: sources.len(), sets: Vec::new(), rows: Vec::new() };
+        let row_bytes =
+            chunks.iter().map(|chunk| hot::bytes(chunk) as usize / chunk.num_rows().max(1)).max().unwrap_or(0);
+        let mut gather =
+            Gather { schema, columns, width: sources.len(), sets: Vec::new(), rows: Vec::new(), row_bytes };
         gather.combine(chunks, &mut sources);
         Some(gather)
     }
@@ -196,6 +202,11 @@ impl<'a> Gather<'a> {
     /// Every row's combination, by chunk.
     pub(crate) fn rows(&self) -> &[Vec<u32>] {
         &self.rows
+    }
+
+    /// What a row takes in memory, on the average of the chunk with the longest ones.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.row_bytes
     }
 
     /// The number of a combination's value in a repeated column.

@@ -82,7 +82,7 @@ impl TableRows {
 }
 
 /// What a chunk takes; buffers shared between chunks count once each time.
-fn bytes(chunk: &RecordBatch) -> u64 {
+pub(crate) fn bytes(chunk: &RecordBatch) -> u64 {
     let column = |column: &dyn Array| match column.as_dictionary_opt::<Int32Type>() {
         Some(dictionary) => {
             let text = dictionary.values().as_string::<i32>().values().len();

@@ -72,6 +72,12 @@ impl LakeTable {
             LakeTable::Series => &["metric_name", "resource_id", "series_id", "ts"],
         }
     }
+
+    /// [`LakeTable::sort_columns`] without `ts`.
+    pub(crate) fn identity(self) -> &'static [&'static str] {
+        let columns = self.sort_columns();
+        &columns[..columns.len() - 1]
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

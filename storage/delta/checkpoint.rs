@@ -91,6 +91,7 @@ fn schema() -> SchemaRef {
                 longs(&["size", "modificationTime"]),
                 vec![field("dataChange", DataType::Boolean)],
                 strings(&["stats"]),
+                vec![map("tags")],
             ],
         ),
         action(

@@ -1,0 +1,158 @@
+//! Parquet files of a table: sorted rows in, a file and its Delta `add` action out.
+
+mod order;
+mod shape;
+mod statistics;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::{DateTime, NaiveDate};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::gather::Gather;
+use crate::hot::Chunk;
+use crate::schema::LakeTable;
+
+pub(crate) use order::sorted;
+pub(crate) use shape::Shape;
+pub(crate) use writer::FileWriter;
+
+/// Keys of an `add` action's `tags`, whose values are [`Ranges`].
+const COVERS: &str = "catchment.covers";
+const LATE: &str = "catchment.late";
+/// Set on files that have their final shape.
+const MERGED: &str = "catchment.merged";
+
+/// Microseconds, from each start up to before its end.
+pub(crate) type Ranges = Vec<Range<i64>>;
+
+/// A live file, as scans and pruning need it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FileEntry {
+    /// Relative to the table's folder.
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) rows: u64,
+    /// Days since 1970.
+    pub(crate) date: i32,
+    /// Microseconds.
+    pub(crate) ts: Option<(i64, i64)>,
+    /// Smallest and largest value of string columns.
+    pub(crate) strings: BTreeMap<String, (String, String)>,
+    pub(crate) tags: Tags,
+}
+
+/// What a file says of itself in its `add` action.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tags {
+    /// Of a rollup's file: every row that its table had in these times, when the file was written, is in it.
+    pub(crate) covers: Ranges,
+    /// Of a raw file: times that a rollup covered already when these rows came.
+    pub(crate) late: Ranges,
+    /// Nothing is left to gain by merging it with others.
+    pub(crate) merged: bool,
+}
+
+impl Tags {
+    fn from_add(add: &Value) -> Tags {
+        let tags = &add["tags"];
+        let ranges = |key: &str| {
+            let pairs = tags[key].as_str().and_then(|text| serde_json::from_str::<Vec<(i64, i64)>>(text).ok());
+            pairs.into_iter().flatten().map(|(from, to)| from..to).collect()
+        };
+        Tags { covers: ranges(COVERS), late: ranges(LATE), merged: tags[MERGED].is_string() }
+    }
+
+    fn json(&self) -> Value {
+        let mut tags = Map::new();
+        for (key, ranges) in [(COVERS, &self.covers), (LATE, &self.late)] {
+            if !ranges.is_empty() {
+                let pairs = ranges.iter().map(|range| (range.start, range.end)).collect::<Vec<_>>();
+                tags.insert(key.to_owned(), json!(pairs).to_string().into());
+            }
+        }
+        if self.merged {
+            tags.insert(MERGED.to_owned(), "true".into());
+        }
+        Value::Object(tags)
+    }
+
+    /// `add` with these tags in place of its own.
+    pub(crate) fn put(&self, add: &mut Value) {
+        add["tags"] = self.json();
+    }
+}
+
+impl FileEntry {
+    /// From a Delta `add` action, by whomever it was written.
+    pub(crate) fn from_add(add: &Value) -> anyhow::Result<FileEntry> {
+        let path = add["path"].as_str().context("no `path`")?;
+        let stats = add["stats"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).unwrap_or_default();
+        let date = add["partitionValues"]["date"].as_str().context("no partition value of `date`")?;
+        let date = date.parse::<NaiveDate>().with_context(|| format!("`{date}` is not a date"))?;
+        let time = |bound: &str| DateTime::parse_from_rfc3339(stats[bound]["ts"].as_str()?).ok();
+        // Other writers cut times to milliseconds.
+        let ts = time("minValues").zip(time("maxValues"));
+        let ts = ts.map(|(min, max)| (min.timestamp_micros() - 999, max.timestamp_micros() + 999));
+        let mut strings = BTreeMap::new();
+        for column in ["metric_name", "service_name"] {
+            let bound = |bound: &str| stats[bound][column].as_str().map(str::to_owned);
+            if let Some(bounds) = bound("minValues").zip(bound("maxValues")) {
+                strings.insert(column.to_owned(), bounds);
+            }
+        }
+        Ok(FileEntry {
+            path: percent_decode(path),
+            size: add["size"].as_u64().context("no `size`")?,
+            rows: stats["numRecords"].as_u64().unwrap_or(0),
+            date: date.signed_duration_since(NaiveDate::default()).num_days() as i32,
+            ts,
+            strings,
+            tags: Tags::from_add(add),
+        })
+    }
+}
+
+/// Paths in actions are URL-encoded.
+fn percent_decode(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = (*first == b'%').then(|| tail.get(..2)).flatten();
+        match code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
+            Some(byte) => (bytes.push(byte), rest = &tail[2..]).1,
+            None => (bytes.push(*first), rest = tail).1,
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A file that is written and on disk, but not in its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Staged {
+    /// Name in the lake's `tmp` folder.
+    pub(crate) aside: String,
+    /// Body of the Delta `add` action; its `path` is where the file belongs.
+    pub(crate) add: Value,
+}
+
+/// Writes the chunks' rows, sorted, as one file per date into `aside`; each is fsynced, the folder is not.
+pub(crate) fn write(table: LakeTable, chunks: &[Arc<Chunk>], aside: &Path) -> anyhow::Result<Vec<Staged>> {
+    let chunks = chunks.iter().map(|chunk| &chunk.rows).collect::<Vec<_>>();
+    let gather = Gather::new(&chunks, table.identity()).context("no rows to write")?;
+    let order = sorted(&gather, &chunks, table.identity())?;
+    let files = order.chunk_by(|a, b| a.date() == b.date()).map(|rows| {
+        let mut file = FileWriter::create(table, gather.schema(), rows[0].date(), rows.len(), Shape::FRESH, aside)?;
+        for rows in rows.chunks(Shape::FRESH.row_group) {
+            file.write(&gather, &rows.iter().map(|key| key.place).collect::<Vec<_>>())?;
+        }
+        file.finish(&Tags::default(), true)
+    });
+    files.collect()
+}
