@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The folder of a real part (`browser`, `collector`, `go`, `java`, `node`, `python`, `web`); or `None`, after saying that this test is skipped,
+/// The folder of a real part (a name of `xtask/src/parts.rs`); or `None`, after saying that this test is skipped,
 /// on stderr and in the list that `cargo xtask test` closes with.
 pub fn find(part: &str) -> Option<PathBuf> {
     let folder = peers().join(part);
@@ -18,6 +18,14 @@ pub fn find(part: &str) -> Option<PathBuf> {
 /// The real Collector's program.
 pub fn collector() -> Option<PathBuf> {
     Some(find("collector")?.join("otelcol-peer"))
+}
+
+pub fn prometheus() -> Option<PathBuf> {
+    Some(find("prometheus")?.join("prometheus"))
+}
+
+pub fn victoriametrics() -> Option<PathBuf> {
+    Some(find("victoriametrics")?.join("victoria-metrics"))
 }
 
 /// A Python with the OpenTelemetry SDK, duckdb, deltalake and pyarrow.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::install::{browser, collector, go_modules, java, node, python, web};
-use crate::system::{CHROMIUM, GO, JAVA, MAVEN, NODE, NPM, PYTHON, Tool};
+use crate::install::{browser, collector, go_modules, java, node, prometheus, python, victoriametrics, web};
+use crate::system::{CC, CHROMIUM, GO, JAVA, MAVEN, NODE, NPM, PYTHON, Tool};
 
 pub struct Part {
     pub name: &'static str,
@@ -32,7 +32,14 @@ pub const PARTS: &[Part] = &[
     Part { name: "go", pins: "examples/go/go.mod", needs: &[&GO], install: go_modules },
     Part { name: "java", pins: "examples/java/pom.xml", needs: &[&JAVA, &MAVEN], install: java },
     Part { name: "node", pins: "tests/peers/node/package.json", needs: &[&NODE, &NPM], install: node },
+    Part { name: "prometheus", pins: "tests/peers/prometheus/go.mod", needs: &[&GO], install: prometheus },
     Part { name: "python", pins: "tests/peers/python/requirements.txt", needs: &[&PYTHON], install: python },
+    Part {
+        name: "victoriametrics",
+        pins: "tests/peers/victoriametrics/go.mod",
+        needs: &[&GO, &CC],
+        install: victoriametrics,
+    },
     Part { name: "web", pins: "dashboard/web/package-lock.json", needs: &[&NODE, &NPM], install: web },
 ];
 

@@ -13,6 +13,7 @@ pub struct Tool {
     debian: &'static [&'static str],
 }
 
+pub const CC: Tool = Tool { probe: &["cc", "--version"], debian: &["gcc", "libc6-dev"] };
 pub const CHROMIUM: Tool = Tool { probe: &["chromium", "--version"], debian: &["chromium"] };
 pub const GO: Tool = Tool { probe: &["go", "version"], debian: &["golang-go"] };
 pub const JAVA: Tool = Tool { probe: &["javac", "-version"], debian: &["default-jdk-headless"] };
