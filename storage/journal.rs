@@ -4,7 +4,6 @@
 //! files, one commit per table) is repeated after a crash until it is done, and doing it twice changes nothing.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::delta::DeltaLog;
-use crate::disk;
+use crate::disk::{Disk, gone};
 use crate::files::Staged;
 use crate::schema::TABLES;
 
@@ -36,9 +35,9 @@ fn path(lake: &Path) -> PathBuf {
 }
 
 impl Journal {
-    pub(crate) fn read(lake: &Path) -> anyhow::Result<Option<Journal>> {
+    pub(crate) fn read(disk: &dyn Disk, lake: &Path) -> anyhow::Result<Option<Journal>> {
         let path = path(lake);
-        match fs::read(&path) {
+        match disk.read(&path) {
             Ok(bytes) => {
                 serde_json::from_slice(&bytes).map(Some).with_context(|| format!("{} is damaged", path.display()))
             }
@@ -48,27 +47,25 @@ impl Journal {
     }
 
     /// On disk when this returns.
-    pub(crate) fn write(&self, lake: &Path) -> anyhow::Result<()> {
-        disk::sync_folder(&aside(lake))?;
-        Ok(disk::replace(&path(lake), &serde_json::to_vec(self)?)?)
+    pub(crate) fn write(&self, disk: &dyn Disk, lake: &Path) -> anyhow::Result<()> {
+        disk.sync_folder(&aside(lake))?;
+        Ok(disk.replace(&path(lake), &serde_json::to_vec(self)?)?)
     }
 
     /// After it is carried out, to keep things tidy: carrying it out again changes nothing.
-    pub(crate) fn remove(lake: &Path) {
-        let _ = fs::remove_file(path(lake));
+    pub(crate) fn remove(disk: &dyn Disk, lake: &Path) {
+        let _ = disk.remove(&path(lake));
     }
 
     /// Before files it may name are removed: one that could not be written for certain, and was never carried out.
-    pub(crate) fn withdraw(lake: &Path) -> anyhow::Result<()> {
-        match fs::remove_file(path(lake)) {
-            Ok(()) => Ok(disk::sync_folder(lake)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("removing {}", path(lake).display())),
-        }
+    pub(crate) fn withdraw(disk: &dyn Disk, lake: &Path) -> anyhow::Result<()> {
+        gone(disk.remove(&path(lake))).with_context(|| format!("removing {}", path(lake).display()))?;
+        // Also when it was gone: an attempt that failed may have taken it away without that being on disk.
+        Ok(disk.sync_folder(lake)?)
     }
 
     /// Moves files and commits, skipping what was done already. `logs` are in the order of [`TABLES`].
-    pub(crate) fn complete(&self, lake: &Path, logs: &mut [DeltaLog], now_ms: i64) -> anyhow::Result<()> {
+    pub(crate) fn complete(&self, disk: &dyn Disk, lake: &Path, logs: &mut [DeltaLog]) -> anyhow::Result<()> {
         let version = i64::try_from(self.position).unwrap_or(i64::MAX);
         for (table, log) in TABLES.iter().zip(logs) {
             let Some(staged) = self.tables.get(table.name()) else { continue };
@@ -76,7 +73,8 @@ impl Journal {
                 continue;
             }
             let folder = lake.join(table.name());
-            staged.iter().try_for_each(|file| file.put_in_place(&aside(lake), &folder))?;
+            staged.iter().try_for_each(|file| file.put_in_place(disk, &aside(lake), &folder))?;
+            let now_ms = disk.now_ms();
             let transaction = json!({"txn": {"appId": self.app, "version": version, "lastUpdated": now_ms}});
             let adds = staged.iter().map(|file| json!({"add": file.add}));
             log.commit("WRITE", adds.chain([transaction]).collect::<Vec<Value>>(), now_ms)
@@ -87,15 +85,15 @@ impl Journal {
 }
 
 impl Staged {
-    fn put_in_place(&self, aside: &Path, table: &Path) -> anyhow::Result<()> {
+    fn put_in_place(&self, disk: &dyn Disk, aside: &Path, table: &Path) -> anyhow::Result<()> {
         let place = table.join(self.add["path"].as_str().context("a staged file without a place")?);
         let folder = place.parent().unwrap_or(table);
-        disk::create_folder(folder)?;
-        match fs::rename(aside.join(&self.aside), &place) {
+        disk.create_folder(folder)?;
+        match disk.rename(&aside.join(&self.aside), &place) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && place.exists() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && disk.exists(&place) => {}
             Err(error) => return Err(error).with_context(|| format!("moving a file to {}", place.display())),
         }
-        Ok(disk::sync_folder(folder)?)
+        Ok(disk.sync_folder(folder)?)
     }
 }

@@ -1,13 +1,12 @@
 //! [`Lake`]: open, append, flush, durable.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use catchment_pipeline::batch::{Rows, Table};
@@ -19,12 +18,13 @@ use crate::changes::{Appended, Changed};
 use crate::config::LakePlan;
 use crate::convert::{convert, time_span};
 use crate::delta::DeltaLog;
+use crate::disk::{Disk, Lock, System};
+use crate::files;
 use crate::hot::{Chunk, Chunks, State};
 use crate::journal::{Journal, aside};
 use crate::opening::{PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_logs};
 use crate::schema::{self, LakeTable, Layout, Promoted, TABLES};
 use crate::sql::{Engine, Snapshot, TableSnapshot, Tables};
-use crate::{disk, files};
 
 /// Hot bytes, in flush sizes, at which appending is refused: flushing has failed for a while.
 const REFUSE_AT: u64 = 4;
@@ -89,6 +89,7 @@ pub struct Claim {
 }
 
 pub(crate) struct Shared {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     app: String,
     pace: Mutex<Pace>,
@@ -124,7 +125,7 @@ struct Writer {
     /// Written, but not carried out to its end: before anything else is flushed, it is.
     unfinished: Option<Journal>,
     /// Keeps other writers out; `None`: opened for reading.
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -156,37 +157,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64
-}
-
 impl Lake {
     /// Opens or makes the lake, finishes a flush that a crash cut short, and starts flushing in the background.
     pub fn open(options: Options) -> anyhow::Result<Lake> {
         let path = options.path.clone();
-        let folder = || format!("opening the lake in {}", path.display());
-        disk::create_folder(&aside(&path)).with_context(folder)?;
-        let writers_lock = lock_folder(&path)?;
-        let mut logs = open_logs(&path).with_context(folder)?;
-        let extra = merge_promoted(&logs, &options.promoted)?;
-        let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
-        let layouts = layouts(&promoted);
-        let configuration = [(PROMOTED, serde_json::to_string(&extra)?)];
-        for ((table, log), layout) in TABLES.iter().zip(&mut logs).zip(&layouts) {
-            log.ensure_schema(table.name(), &layout.hot, &configuration, now_ms()).with_context(folder)?;
-        }
-        let app = format!("catchment/{}", options.log_id);
-        let version = logs.iter().filter_map(|log| log.transaction(&app)).max().unwrap_or(0);
-        let mut position = u64::try_from(version).unwrap_or(0);
-        if let Some(journal) = Journal::read(&path)? {
-            journal.complete(&path, &mut logs, now_ms()).context("finishing a flush that was cut short")?;
-            if journal.app == app {
-                position = position.max(journal.position);
-            }
-        }
-        clear(&aside(&path)).with_context(folder)?;
-        let writer = Writer { logs, unfinished: None, lock: Some(writers_lock) };
-        let shared = Arc::new(Shared::new(options, app, promoted, layouts, writer, position)?);
+        let shared = Arc::new(Shared::open(Arc::new(System), options)?);
         let flusher = {
             let shared = shared.clone();
             std::thread::Builder::new().name("lake-flush".to_owned()).spawn(move || shared.flush_until_closed())?
@@ -197,7 +172,8 @@ impl Lake {
     /// For questions only, also while another process writes: sees what that one had flushed when this was opened.
     pub fn open_read_only(path: impl AsRef<Path>) -> anyhow::Result<Lake> {
         let path = path.as_ref();
-        let logs = open_logs(path).with_context(|| format!("opening the lake in {}", path.display()))?;
+        let disk: Arc<dyn Disk> = Arc::new(System);
+        let logs = open_logs(&disk, path).with_context(|| format!("opening the lake in {}", path.display()))?;
         if logs.iter().all(DeltaLog::is_new) {
             bail!("{} is not a lake: it holds none of its tables", path.display());
         }
@@ -205,7 +181,7 @@ impl Lake {
         let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
         let layouts = layouts(&promoted);
         let writer = Writer { logs, unfinished: None, lock: None };
-        let shared = Shared::new(Options::new(path), String::new(), promoted, layouts, writer, 0)?;
+        let shared = Shared::new(disk, Options::new(path), String::new(), promoted, layouts, writer, 0)?;
         Ok(Lake { engine: Engine::new(path, None)?, shared: Arc::new(shared), flusher: None })
     }
 
@@ -286,7 +262,36 @@ impl Drop for Lake {
 }
 
 impl Shared {
+    /// A lake without the flusher's thread and without SQL.
+    pub(crate) fn open(disk: Arc<dyn Disk>, options: Options) -> anyhow::Result<Shared> {
+        let path = options.path.clone();
+        let folder = || format!("opening the lake in {}", path.display());
+        disk.create_folder(&aside(&path)).with_context(folder)?;
+        let writers_lock = lock_folder(&*disk, &path)?;
+        let mut logs = open_logs(&disk, &path).with_context(folder)?;
+        let extra = merge_promoted(&logs, &options.promoted)?;
+        let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
+        let layouts = layouts(&promoted);
+        let configuration = [(PROMOTED, serde_json::to_string(&extra)?)];
+        for ((table, log), layout) in TABLES.iter().zip(&mut logs).zip(&layouts) {
+            log.ensure_schema(table.name(), &layout.hot, &configuration, disk.now_ms()).with_context(folder)?;
+        }
+        let app = format!("catchment/{}", options.log_id);
+        let version = logs.iter().filter_map(|log| log.transaction(&app)).max().unwrap_or(0);
+        let mut position = u64::try_from(version).unwrap_or(0);
+        if let Some(journal) = Journal::read(&*disk, &path)? {
+            journal.complete(&*disk, &path, &mut logs).context("finishing a flush that was cut short")?;
+            if journal.app == app {
+                position = position.max(journal.position);
+            }
+        }
+        clear(&*disk, &aside(&path)).with_context(folder)?;
+        let writer = Writer { logs, unfinished: None, lock: Some(writers_lock) };
+        Shared::new(disk, options, app, promoted, layouts, writer, position)
+    }
+
     fn new(
+        disk: Arc<dyn Disk>,
         options: Options,
         app: String,
         promoted: Vec<Promoted>,
@@ -296,8 +301,9 @@ impl Shared {
     ) -> anyhow::Result<Shared> {
         let files = writer.logs.iter().map(|log| log.files().cloned().collect());
         let state = State::new(files.collect::<Vec<_>>(), position);
-        let catalog = load_catalog(&options.path, &state)?;
+        let catalog = load_catalog(&*disk, &options.path, &state)?;
         Ok(Shared {
+            disk,
             path: options.path,
             app,
             pace: Mutex::new(Pace { interval: options.flush_interval, size: options.flush_size }),
@@ -444,7 +450,7 @@ impl Shared {
             let _span = tracing::debug_span!("flush", position).entered();
             let journal = self.stage(position, &chunks)?;
             self.step(Step::Staged)?;
-            journal.write(&self.path)?;
+            journal.write(&*self.disk, &self.path)?;
             self.step(Step::Journaled)?;
             self.finish(writer, journal)?;
         } else {
@@ -457,11 +463,11 @@ impl Shared {
     fn stage(&self, position: Position, chunks: &[Chunks]) -> anyhow::Result<Journal> {
         let aside = aside(&self.path);
         // What an attempt left that failed, for want of space perhaps; operators of queries spill to folders beside.
-        Journal::withdraw(&self.path)?;
-        clear_files(&aside).with_context(|| format!("clearing {}", aside.display()))?;
+        Journal::withdraw(&*self.disk, &self.path)?;
+        clear_files(&*self.disk, &aside).with_context(|| format!("clearing {}", aside.display()))?;
         let mut tables = BTreeMap::new();
         for (table, chunks) in TABLES.into_iter().zip(chunks).filter(|(_, chunks)| !chunks.is_empty()) {
-            let staged = files::write(table, chunks, &aside)
+            let staged = files::write(&self.disk, table, chunks, &aside)
                 .with_context(|| format!("writing rows of table `{}`", table.name()))?;
             tables.insert(table.name().to_owned(), staged);
         }
@@ -470,12 +476,12 @@ impl Shared {
 
     /// Carries a written journal out, then lets files take the place of the rows in memory.
     fn finish(&self, writer: &mut Writer, journal: Journal) -> anyhow::Result<()> {
-        if let Err(error) = journal.complete(&self.path, &mut writer.logs, now_ms()) {
+        if let Err(error) = journal.complete(&*self.disk, &self.path, &mut writer.logs) {
             writer.unfinished = Some(journal);
             return Err(error);
         }
         self.step(Step::Committed)?;
-        Journal::remove(&self.path);
+        Journal::remove(&*self.disk, &self.path);
         let files = writer.logs.iter().map(|log| log.files().cloned().collect());
         lock(&self.state).end_flush(files.collect());
         self.durable.send_replace(journal.position);

@@ -2,7 +2,6 @@
 //! crash left.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::Catalog;
 use crate::delta::DeltaLog;
+use crate::disk::{Disk, Lock, Source, gone};
 use crate::hot::State;
 use crate::schema::{LakeTable, Layout, Promoted, TABLES, layout};
 
@@ -22,8 +22,8 @@ pub(crate) fn layouts(promoted: &[Promoted]) -> Vec<Arc<Layout>> {
     TABLES.iter().map(|table| Arc::new(layout(*table, promoted))).collect()
 }
 
-pub(crate) fn open_logs(lake: &Path) -> anyhow::Result<Vec<DeltaLog>> {
-    TABLES.iter().map(|table| DeltaLog::open(&lake.join(table.name()))).collect()
+pub(crate) fn open_logs(disk: &Arc<dyn Disk>, lake: &Path) -> anyhow::Result<Vec<DeltaLog>> {
+    TABLES.iter().map(|table| DeltaLog::open(disk, &lake.join(table.name()))).collect()
 }
 
 /// Columns once promoted stay columns; what is wanted now is added.
@@ -47,46 +47,40 @@ pub(crate) fn merge_promoted(
     Ok(all)
 }
 
-pub(crate) fn lock_folder(lake: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock_folder(disk: &dyn Disk, lake: &Path) -> anyhow::Result<Lock> {
     let path = lake.join("lake.lock");
-    let file =
-        File::options().create(true).append(true).open(&path).with_context(|| format!("opening {}", path.display()))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => bail!("another process writes the lake in {}", lake.display()),
+    match disk.lock(&path) {
+        Ok(lock) => Ok(lock),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            bail!("another process writes the lake in {}", lake.display())
+        }
         Err(error) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
 }
 
 /// Removes files, not folders.
-pub(crate) fn clear_files(folder: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
-        }
+pub(crate) fn clear_files(disk: &dyn Disk, folder: &Path) -> anyhow::Result<()> {
+    for entry in disk.list(folder)?.into_iter().filter(|entry| !entry.is_folder) {
+        disk.remove(&folder.join(entry.name))?;
     }
     Ok(())
 }
 
 /// Removes what a crash left in the folder for files in the making. Spilled files of a query that has just been dropped may go
 /// by themselves meanwhile.
-pub(crate) fn clear(aside: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(aside)? {
-        let path = entry?.path();
-        match if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+pub(crate) fn clear(disk: &dyn Disk, aside: &Path) -> anyhow::Result<()> {
+    for entry in disk.list(aside)? {
+        let path = aside.join(entry.name);
+        gone(if entry.is_folder { disk.remove_all(&path) } else { disk.remove(&path) })?;
     }
     Ok(())
 }
 
-pub(crate) fn load_catalog(lake: &Path, state: &State) -> anyhow::Result<Catalog> {
+pub(crate) fn load_catalog(disk: &dyn Disk, lake: &Path, state: &State) -> anyhow::Result<Catalog> {
     let mut catalog = Catalog::default();
     for file in state.tables[LakeTable::Series.index()].files.iter() {
         let path = lake.join(LakeTable::Series.name()).join(&file.path);
-        let rows = File::open(&path).map_err(anyhow::Error::from).and_then(|file| {
+        let rows = Source::open(disk, &path).map_err(anyhow::Error::from).and_then(|file| {
             Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.build()?.collect::<Result<Vec<_>, _>>()?)
         });
         let rows = rows.with_context(|| format!("reading {}", path.display()))?;

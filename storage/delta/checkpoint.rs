@@ -3,7 +3,6 @@
 //! Actions are JSON in commits and columns in checkpoints; Arrow's JSON reader and writer turn one into the other.
 //! Reads single-file checkpoints by anybody; a table with multi-part ones is read from its commits.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +14,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
-use crate::disk;
+use crate::disk::{Disk, Source};
 
 fn path(folder: &Path, version: i64) -> PathBuf {
     folder.join(format!("{version:020}.checkpoint.parquet"))
 }
 
-pub(super) fn write(folder: &Path, version: i64, actions: &[Value]) -> anyhow::Result<()> {
+pub(super) fn write(disk: &dyn Disk, folder: &Path, version: i64, actions: &[Value]) -> anyhow::Result<()> {
     let schema = schema();
     let mut decoder = ReaderBuilder::new(schema.clone()).with_batch_size(actions.len().max(1)).build_decoder()?;
     decoder.serialize(actions)?;
@@ -30,23 +29,23 @@ pub(super) fn write(folder: &Path, version: i64, actions: &[Value]) -> anyhow::R
     let mut writer = ArrowWriter::try_new(&mut bytes, schema, None)?;
     writer.write(&rows)?;
     writer.close()?;
-    disk::replace(&path(folder, version), &bytes)?;
+    disk.replace(&path(folder, version), &bytes)?;
     let last = json!({"version": version, "size": actions.len()}).to_string();
-    Ok(disk::replace(&folder.join("_last_checkpoint"), last.as_bytes())?)
+    Ok(disk.replace(&folder.join("_last_checkpoint"), last.as_bytes())?)
 }
 
 /// The version and actions of the checkpoint that `_last_checkpoint` names.
-pub(super) fn read_last(folder: &Path) -> anyhow::Result<Option<(i64, Vec<Value>)>> {
-    let last = match fs::read(folder.join("_last_checkpoint")) {
+pub(super) fn read_last(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Option<(i64, Vec<Value>)>> {
+    let last = match disk.read(&folder.join("_last_checkpoint")) {
         Ok(bytes) => serde_json::from_slice::<Value>(&bytes).unwrap_or_default(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", folder.display())),
     };
     let Some(version) = last["version"].as_i64() else { return Ok(None) };
     let path = path(folder, version);
-    match read(&path) {
+    match read(disk, &path) {
         Ok(actions) => Ok(Some((version, actions))),
-        Err(error) if folder.join(format!("{:020}.json", 0)).exists() => {
+        Err(error) if disk.exists(&folder.join(format!("{:020}.json", 0))) => {
             tracing::warn!("{}: reading all commits instead: {error:#}", path.display());
             Ok(None)
         }
@@ -54,9 +53,9 @@ pub(super) fn read_last(folder: &Path) -> anyhow::Result<Option<(i64, Vec<Value>
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<Value>> {
+fn read(disk: &dyn Disk, path: &Path) -> anyhow::Result<Vec<Value>> {
     let mut actions = Vec::new();
-    for rows in ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()? {
+    for rows in ParquetRecordBatchReaderBuilder::try_new(Source::open(disk, path)?)?.build()? {
         let mut lines = LineDelimitedWriter::new(Vec::new());
         lines.write(&rows?)?;
         lines.finish()?;

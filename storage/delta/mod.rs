@@ -7,7 +7,6 @@
 mod checkpoint;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use anyhow::{Context, bail};
 use arrow::datatypes::{DataType, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::disk;
+use crate::disk::Disk;
 use crate::files::FileEntry;
 
 /// Commits between checkpoints.
@@ -26,6 +25,7 @@ const MAX_CONFLICTS: usize = 100;
 
 #[derive(Debug)]
 pub(crate) struct DeltaLog {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     /// The last version read or written; -1: no table yet.
     version: i64,
@@ -39,8 +39,9 @@ pub(crate) struct DeltaLog {
 
 impl DeltaLog {
     /// Reads what is there; a table that does not exist yet is an empty one.
-    pub(crate) fn open(table: &Path) -> anyhow::Result<DeltaLog> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, table: &Path) -> anyhow::Result<DeltaLog> {
         let mut log = DeltaLog {
+            disk: disk.clone(),
             folder: table.join("_delta_log"),
             version: -1,
             protocol: None,
@@ -49,7 +50,7 @@ impl DeltaLog {
             entries: BTreeMap::new(),
             transactions: HashMap::new(),
         };
-        if let Some((version, actions)) = checkpoint::read_last(&log.folder)? {
+        if let Some((version, actions)) = checkpoint::read_last(&**disk, &log.folder)? {
             actions.iter().try_for_each(|action| log.apply(action))?;
             log.version = version;
         }
@@ -72,8 +73,8 @@ impl DeltaLog {
     fn refresh(&mut self) -> anyhow::Result<()> {
         loop {
             let path = self.version_path(self.version + 1);
-            let text = match fs::read_to_string(&path) {
-                Ok(text) => text,
+            let text = match self.disk.read(&path) {
+                Ok(bytes) => String::from_utf8(bytes).with_context(|| format!("{} is damaged", path.display()))?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
             };
@@ -156,10 +157,10 @@ impl DeltaLog {
                 new
             }
             None => {
-                disk::create_folder(&self.folder)?;
+                self.disk.create_folder(&self.folder)?;
                 actions.push(json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}));
                 json!({
-                    "id": uuid::Uuid::new_v4().to_string(),
+                    "id": self.disk.fresh_id().to_string(),
                     "name": name,
                     "format": {"provider": "parquet", "options": {}},
                     "schemaString": schema,
@@ -187,7 +188,7 @@ impl DeltaLog {
             // Another writer's version, read meanwhile, may have raised it.
             self.check_protocol()?;
             let path = self.version_path(self.version + 1);
-            match disk::create(&path, text.as_bytes()) {
+            match self.disk.create_new(&path, text.as_bytes()) {
                 Ok(()) => {
                     self.version += 1;
                     actions.iter().try_for_each(|action| self.apply(action))?;
@@ -206,7 +207,7 @@ impl DeltaLog {
         if self.version == 0 || self.version % CHECKPOINT_EVERY != 0 {
             return;
         }
-        if let Err(error) = checkpoint::write(&self.folder, self.version, &self.actions()) {
+        if let Err(error) = checkpoint::write(&*self.disk, &self.folder, self.version, &self.actions()) {
             tracing::warn!(table = %self.folder.display(), "no Delta checkpoint written: {error:#}");
         }
     }

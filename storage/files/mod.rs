@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::disk::Disk;
 use crate::gather::Gather;
 use crate::hot::Chunk;
 use crate::schema::LakeTable;
@@ -143,12 +144,18 @@ pub(crate) struct Staged {
 }
 
 /// Writes the chunks' rows, sorted, as one file per date into `aside`; each is fsynced, the folder is not.
-pub(crate) fn write(table: LakeTable, chunks: &[Arc<Chunk>], aside: &Path) -> anyhow::Result<Vec<Staged>> {
+pub(crate) fn write(
+    disk: &Arc<dyn Disk>,
+    table: LakeTable,
+    chunks: &[Arc<Chunk>],
+    aside: &Path,
+) -> anyhow::Result<Vec<Staged>> {
     let chunks = chunks.iter().map(|chunk| &chunk.rows).collect::<Vec<_>>();
     let gather = Gather::new(&chunks, table.identity()).context("no rows to write")?;
     let order = sorted(&gather, &chunks, table.identity())?;
     let files = order.chunk_by(|a, b| a.date() == b.date()).map(|rows| {
-        let mut file = FileWriter::create(table, gather.schema(), rows[0].date(), rows.len(), Shape::FRESH, aside)?;
+        let mut file =
+            FileWriter::create(disk, table, gather.schema(), rows[0].date(), rows.len(), Shape::FRESH, aside)?;
         for rows in rows.chunks(Shape::FRESH.row_group) {
             file.write(&gather, &rows.iter().map(|key| key.place).collect::<Vec<_>>())?;
         }

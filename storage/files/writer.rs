@@ -3,8 +3,7 @@
 //! Dictionaries on strings, delta encoding on times and integers, page index, sorting columns recorded; no Arrow schema hint, so
 //! that every reader sees plain strings. The rest is in [`Shape`].
 
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -23,6 +22,7 @@ use serde_json::json;
 use super::shape::Shape;
 use super::statistics::statistics;
 use super::{Staged, Tags};
+use crate::disk::{Disk, NewFile};
 use crate::gather::{Column, Gather, Place};
 use crate::runs::{self, Zstd};
 use crate::schema::LakeTable;
@@ -34,11 +34,13 @@ const SLICE_BYTES: usize = 128 << 20;
 
 /// Dropped before [`FileWriter::finish`], it leaves its file aside, for whoever clears that folder.
 pub(crate) struct FileWriter {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
     date: NaiveDate,
     name: String,
     schema: SchemaRef,
     shape: Shape,
-    writer: SerializedFileWriter<File>,
+    writer: SerializedFileWriter<Box<dyn NewFile>>,
     columns: ArrowRowGroupWriterFactory,
     zstd: Zstd,
     groups: usize,
@@ -48,6 +50,7 @@ pub(crate) struct FileWriter {
 impl FileWriter {
     /// A file of one date in the folder `aside`. `rows`: about how many there will be.
     pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
         table: LakeTable,
         schema: &SchemaRef,
         date: i32,
@@ -55,13 +58,15 @@ impl FileWriter {
         shape: Shape,
         aside: &Path,
     ) -> anyhow::Result<FileWriter> {
-        let name = format!("{}.parquet", uuid::Uuid::now_v7());
+        let name = format!("{}.parquet", disk.fresh_id());
         let path = aside.join(&name);
-        let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
+        let file = disk.create(&path).with_context(|| format!("making {}", path.display()))?;
         let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
         let properties = Arc::new(properties(table, schema, shape, rows)?);
         let writer = SerializedFileWriter::new(file, parquet_schema.root_schema_ptr(), properties)?;
         Ok(FileWriter {
+            disk: disk.clone(),
+            path,
             date: NaiveDate::default() + TimeDelta::days(date.into()),
             name,
             schema: schema.clone(),
@@ -91,16 +96,14 @@ impl FileWriter {
 
     /// On disk when this returns; its name is not. `new`: its rows were in no file before.
     pub(crate) fn finish(self, tags: &Tags, new: bool) -> anyhow::Result<Staged> {
-        let FileWriter { date, name, schema, mut writer, rows, .. } = self;
+        let FileWriter { disk, path, date, name, schema, mut writer, rows, .. } = self;
         let metadata = writer.finish()?;
-        let file = writer.inner();
-        file.sync_all()?;
-        let on_disk = file.metadata()?;
-        let modified = on_disk.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        writer.inner_mut().sync()?;
+        let modified = disk.modified(&path)?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut add = json!({
             "path": format!("date={date}/{name}"),
             "partitionValues": {"date": date.to_string()},
-            "size": on_disk.len(),
+            "size": writer.bytes_written(),
             "modificationTime": modified.as_millis() as i64,
             "dataChange": new,
             "stats": statistics(&metadata, &schema, rows).to_string(),
@@ -112,7 +115,7 @@ impl FileWriter {
 
 /// A column after the other, so that one is in memory at a time. `leaves`: writers of their own for columns that do not come in runs.
 fn write_group(
-    writer: &mut SerializedFileWriter<File>,
+    writer: &mut SerializedFileWriter<Box<dyn NewFile>>,
     gather: &Gather,
     leaves: Vec<ArrowColumnWriter>,
     places: &[Place],

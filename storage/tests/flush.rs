@@ -1,6 +1,7 @@
 //! Nothing is lost, hidden or doubled: by a flush, by a crash in one, or by reading the log again.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use tempfile::tempdir;
 
 use super::data::{DAY, SECOND, cpu, mixed};
 use super::{append, ask, lake, options, try_ask, wait};
+use crate::delta::DeltaLog;
+use crate::disk::{Disk, System};
 use crate::journal::Journal;
 use crate::lake::{Step, lock};
 use crate::schema::TABLES;
@@ -83,11 +86,12 @@ fn a_crash_between_two_tables_commits_is_finished() {
         *lock(&lake.shared().crash_after) = Some(Step::Journaled);
         lake.flush().unwrap_err();
     }
-    let whole = Journal::read(folder.path()).unwrap().unwrap();
+    let whole = Journal::read(&System, folder.path()).unwrap().unwrap();
     let mut first = whole.clone();
     first.tables.retain(|table, _| table == "metrics");
-    let mut logs = TABLES.map(|table| crate::delta::DeltaLog::open(&folder.path().join(table.name())).unwrap());
-    first.complete(folder.path(), &mut logs, 0).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(System);
+    let mut logs = TABLES.map(|table| DeltaLog::open(&disk, &folder.path().join(table.name())).unwrap());
+    first.complete(&System, folder.path(), &mut logs).unwrap();
     for _ in 0..2 {
         let lake = lake(&folder);
         assert_eq!(*lake.durable().borrow(), 9);
