@@ -7,6 +7,8 @@
 //!     flush_interval: 60s            # how long rows stay in memory only (the log has them on disk)
 //!     flush_size: 64MiB              # of hot rows that start a flush early
 //!     promoted: { team: string }     # resource attributes that become typed columns, besides the default ones
+//!     maintenance: {...}             # see `maintain::policy`
+//!     retention: { metrics: 15d }
 //!     log: { path: ./data/log, max_size: 1GiB, memory: false }
 //! ```
 
@@ -15,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use catchment_pipeline::config::{ByteSize, Section};
+
+use crate::maintain::MaintenancePlan;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,6 +36,7 @@ pub struct LakePlan {
     /// Resource attribute key to type: `string`, `int`, `double`, `bool`.
     pub promoted: BTreeMap<String, String>,
     pub log: LogPlan,
+    pub maintenance: MaintenancePlan,
 }
 
 /// The durable log's keys; the log itself is not the lake's.
@@ -72,7 +77,8 @@ impl LakePlan {
             section.mistake("promoted", what, "for example `promoted: { team: string }`");
         }
         let log = LogPlan::read(section.section("log"), &path);
-        LakePlan { path, flush_interval, flush_size, promoted, log }
+        let maintenance = MaintenancePlan::read(section);
+        LakePlan { path, flush_interval, flush_size, promoted, log, maintenance }
     }
 }
 

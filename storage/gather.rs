@@ -6,6 +6,7 @@
 //! columns, whatever there is to do with it.
 
 use std::hash::BuildHasher;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, StringArray, new_null_array};
@@ -72,7 +73,7 @@ pub(crate) enum Values<'a> {
 /// A chunk's dictionary keys, and what they are among the column's values.
 pub(crate) struct Keys<'a> {
     keys: &'a Int32Array,
-    of_key: Vec<u32>,
+    of_key: Rc<[u32]>,
 }
 
 /// A repeated column while combinations are looked for.
@@ -296,6 +297,8 @@ fn is_empty(array: &dyn Array) -> bool {
 fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<(Vec<Keys<'a>>, Vec<&'a str>)> {
     let mut numbers = HashMap::<&str, u32>::new();
     let mut values = Vec::<&str>::new();
+    // Slices of one batch share its dictionary, and batches of one row group.
+    let mut known = HashMap::<*const u8, (&StringArray, Rc<[u32]>)>::new();
     let chunks = arrays.iter().map(|array| {
         let column = array.as_dictionary_opt::<Int32Type>()?;
         let mut number = |text: &'a str| {
@@ -305,7 +308,14 @@ fn texts<'a>(arrays: &[&'a dyn Array]) -> Option<(Vec<Keys<'a>>, Vec<&'a str>)> 
             })
         };
         let texts = column.values().as_string_opt::<i32>()?;
-        Some(Keys { keys: column.keys(), of_key: texts.iter().map(|text| text.map_or(NULL, &mut number)).collect() })
+        let of_key = match known.get(&texts.value_data().as_ptr()) {
+            Some((same, of_key)) if same.offsets().ptr_eq(texts.offsets()) && same.nulls() == texts.nulls() => {
+                of_key.clone()
+            }
+            _ => texts.iter().map(|text| text.map_or(NULL, &mut number)).collect::<Rc<[u32]>>(),
+        };
+        known.insert(texts.value_data().as_ptr(), (texts, of_key.clone()));
+        Some(Keys { keys: column.keys(), of_key })
     });
     let chunks = chunks.collect::<Option<Vec<_>>>()?;
     Some((chunks, values))

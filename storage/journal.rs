@@ -85,7 +85,8 @@ impl Journal {
 }
 
 impl Staged {
-    fn put_in_place(&self, disk: &dyn Disk, aside: &Path, table: &Path) -> anyhow::Result<()> {
+    /// From the folder it was written in to its own in the table's.
+    pub(crate) fn put_in_place(&self, disk: &dyn Disk, aside: &Path, table: &Path) -> anyhow::Result<()> {
         let place = table.join(self.add["path"].as_str().context("a staged file without a place")?);
         let folder = place.parent().unwrap_or(table);
         disk.create_folder(folder)?;

@@ -22,6 +22,7 @@ use crate::disk::{Disk, Lock, System};
 use crate::files;
 use crate::hot::{Chunk, Chunks, State};
 use crate::journal::{Journal, aside};
+use crate::maintain::{Compact, Maintainer, MaintenancePlan, MaintenanceReport};
 use crate::opening::{PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_logs};
 use crate::schema::{self, LakeTable, Layout, Promoted, TABLES};
 use crate::sql::{Engine, Snapshot, TableSnapshot, Tables};
@@ -41,6 +42,7 @@ pub struct Options {
     /// Which log the positions of [`Lake::append`] come from. Positions of another log are not compared: give the
     /// log's own identity, and a fresh one for a log in memory.
     pub log_id: String,
+    pub maintenance: MaintenancePlan,
 }
 
 impl Options {
@@ -51,6 +53,7 @@ impl Options {
             flush_size: 64 << 20,
             promoted: BTreeMap::new(),
             log_id: "log".to_owned(),
+            maintenance: MaintenancePlan { enabled: false, ..MaintenancePlan::default() },
         }
     }
 
@@ -61,6 +64,7 @@ impl Options {
             flush_size: plan.flush_size,
             promoted: plan.promoted.clone(),
             log_id: log_id.into(),
+            maintenance: plan.maintenance.clone(),
         }
     }
 }
@@ -79,7 +83,8 @@ pub enum AppendError {
 pub struct Lake {
     shared: Arc<Shared>,
     engine: Engine,
-    flusher: Option<JoinHandle<()>>,
+    /// Who flushes, and who keeps the files in order.
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// See [`Lake::claim`].
@@ -89,17 +94,21 @@ pub struct Claim {
 }
 
 pub(crate) struct Shared {
-    disk: Arc<dyn Disk>,
-    path: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) path: PathBuf,
     app: String,
     pace: Mutex<Pace>,
     log_id: String,
     promoted: Vec<Promoted>,
-    layouts: Vec<Arc<Layout>>,
+    pub(crate) layouts: Vec<Arc<Layout>>,
     state: Mutex<State>,
     pub(crate) catalog: Arc<Mutex<Catalog>>,
-    /// Held while flushing.
-    writer: Mutex<Writer>,
+    /// Held while flushing, and while files are put in the place of others.
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) maintenance: Mutex<MaintenancePlan>,
+    pub(crate) maintainer: Mutex<Maintainer>,
+    /// Since the start.
+    pub(crate) maintained: Mutex<MaintenanceReport>,
     report: Mutex<FlushReport>,
     durable: watch::Sender<Position>,
     /// Position of the last row appended.
@@ -120,12 +129,12 @@ struct Pace {
 }
 
 /// What only the one who flushes touches.
-struct Writer {
-    logs: Vec<DeltaLog>,
+pub(crate) struct Writer {
+    pub(crate) logs: Vec<DeltaLog>,
     /// Written, but not carried out to its end: before anything else is flushed, it is.
-    unfinished: Option<Journal>,
+    pub(crate) unfinished: Option<Journal>,
     /// Keeps other writers out; `None`: opened for reading.
-    lock: Option<Lock>,
+    pub(crate) lock: Option<Lock>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -162,11 +171,13 @@ impl Lake {
     pub fn open(options: Options) -> anyhow::Result<Lake> {
         let path = options.path.clone();
         let shared = Arc::new(Shared::open(Arc::new(System), options)?);
-        let flusher = {
+        let spawn = |name: &str, work: fn(&Shared)| {
             let shared = shared.clone();
-            std::thread::Builder::new().name("lake-flush".to_owned()).spawn(move || shared.flush_until_closed())?
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
         };
-        Ok(Lake { engine: Engine::new(&path, Some(aside(&path)))?, shared, flusher: Some(flusher) })
+        let mut threads = vec![spawn("lake-flush", Shared::flush_until_closed)?];
+        threads.push(spawn("lake-maintain", Shared::maintain_until_closed)?);
+        Ok(Lake { engine: Engine::new(&path, Some(aside(&path)))?, shared, threads })
     }
 
     /// For questions only, also while another process writes: sees what that one had flushed when this was opened.
@@ -182,7 +193,7 @@ impl Lake {
         let layouts = layouts(&promoted);
         let writer = Writer { logs, unfinished: None, lock: None };
         let shared = Shared::new(disk, Options::new(path), String::new(), promoted, layouts, writer, 0)?;
-        Ok(Lake { engine: Engine::new(path, None)?, shared: Arc::new(shared), flusher: None })
+        Ok(Lake { engine: Engine::new(path, None)?, shared: Arc::new(shared), threads: Vec::new() })
     }
 
     /// Makes rows hot and visible. `at` is the log position of the last record they come from, counted from 1 and
@@ -236,6 +247,33 @@ impl Lake {
         &self.shared.log_id
     }
 
+    /// Changes how the lake is kept in order, from now on.
+    pub fn set_maintenance(&self, plan: MaintenancePlan) {
+        *lock(&self.shared.maintenance) = plan;
+        drop(lock(&self.shared.signal));
+        self.shared.wake.notify_all();
+    }
+
+    /// All that is due of what follows, as the background does it. Blocks, as they do.
+    pub fn maintain(&self) -> anyhow::Result<MaintenanceReport> {
+        self.shared.maintain()
+    }
+
+    /// Merges files.
+    pub fn compact(&self, which: Compact) -> anyhow::Result<MaintenanceReport> {
+        self.shared.compact(which)
+    }
+
+    /// Drops days that are past their table's retention.
+    pub fn retain(&self) -> anyhow::Result<MaintenanceReport> {
+        self.shared.retain()
+    }
+
+    /// Deletes files that were replaced or dropped so long ago (`None`: as configured), and that no query reads.
+    pub fn vacuum(&self, after: Option<Duration>) -> anyhow::Result<MaintenanceReport> {
+        self.shared.vacuum(after)
+    }
+
     /// Writes hot rows to files and commits them; returns what is durable then. Blocks: call it off the async threads.
     pub fn flush(&self) -> anyhow::Result<Position> {
         self.shared.flush()
@@ -255,8 +293,8 @@ impl Drop for Lake {
     fn drop(&mut self) {
         lock(&self.shared.signal).close = true;
         self.shared.wake.notify_all();
-        if let Some(flusher) = self.flusher.take() {
-            let _ = flusher.join();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
 }
@@ -313,6 +351,9 @@ impl Shared {
             state: Mutex::new(state),
             catalog: Arc::new(Mutex::new(catalog)),
             writer: Mutex::new(writer),
+            maintenance: Mutex::new(options.maintenance),
+            maintainer: Mutex::default(),
+            maintained: Mutex::default(),
             report: Mutex::default(),
             durable: watch::Sender::new(position),
             changes: watch::Sender::new(position),
@@ -389,6 +430,27 @@ impl Shared {
             }
         }
         Ok(new)
+    }
+
+    /// Waits until maintenance is due; `false`: the lake is being closed.
+    pub(crate) fn sleep_until_maintenance(&self) -> bool {
+        let since = Instant::now();
+        let mut signal = lock(&self.signal);
+        while !signal.close {
+            let plan = lock(&self.maintenance);
+            let left = plan.interval.saturating_sub(since.elapsed());
+            if plan.enabled && left.is_zero() {
+                return true;
+            }
+            let left = if plan.enabled { left } else { Duration::from_secs(3600) };
+            drop(plan);
+            signal = self.wake.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        false
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.signal).close
     }
 
     fn flush_soon(&self) {
@@ -486,6 +548,11 @@ impl Shared {
         lock(&self.state).end_flush(files.collect());
         self.durable.send_replace(journal.position);
         Ok(())
+    }
+
+    /// Queries see a table's files as its log has them now.
+    pub(crate) fn show_files(&self, table: LakeTable, log: &DeltaLog) {
+        lock(&self.state).tables[table.index()].files = Arc::new(log.files().cloned().collect());
     }
 
     #[cfg(not(test))]

@@ -19,6 +19,7 @@ mod gather;
 mod hot;
 mod journal;
 mod lake;
+mod maintain;
 mod opening;
 mod runs;
 mod schema;
@@ -30,6 +31,7 @@ pub use ask::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats};
 pub use changes::Changed;
 pub use config::{LakePlan, LogPlan};
 pub use lake::{AppendError, Claim, Lake, Options};
+pub use maintain::{Compact, MaintenancePlan, MaintenanceReport, Retention};
 pub use sql::{
     Query, QueryError, QueryErrorKind, QueryLimits, Rendered, Tables, Template, Variable, Variables, Window,
 };

@@ -73,6 +73,15 @@ impl LakeTable {
         }
     }
 
+    /// Days that rows are kept unless told otherwise; `None`: for ever.
+    pub(crate) fn retention_days(self) -> Option<u32> {
+        match self {
+            LakeTable::Rows(Table::Logs | Table::Spans) => Some(30),
+            LakeTable::Rows(_) => Some(15),
+            LakeTable::Series => None,
+        }
+    }
+
     /// [`LakeTable::sort_columns`] without `ts`.
     pub(crate) fn identity(self) -> &'static [&'static str] {
         let columns = self.sort_columns();

@@ -1,8 +1,9 @@
-//! Durations as Go writes them, and sizes in bytes.
+//! Durations as Go and Prometheus write them, and sizes in bytes.
 
 use std::time::Duration;
 
-/// `300ms`, `1m30s`, `1.5h`: decimal numbers, each with a unit of ns, us (µs), ms, s, m, h. `0` needs none.
+/// `300ms`, `1m30s`, `1.5h`, `15d`: decimal numbers, each with a unit of ns, us (µs), ms, s, m, h, and as in Prometheus d (24 h), w, y
+/// (365 d). `0` needs none.
 /// At most what 64 bits of nanoseconds hold, 292 years, as in Go.
 pub fn duration(text: &str) -> Result<Duration, &'static str> {
     let text = text.trim();
@@ -41,6 +42,9 @@ fn part(text: &str) -> Result<(u128, &str, &str), &'static str> {
         "s" => 1_000_000_000,
         "m" => 60_000_000_000,
         "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
+        "w" => 7 * 86_400_000_000_000,
+        "y" => 365 * 86_400_000_000_000,
         _ => return Err("is not a duration"),
     };
     Ok((nanos_per_unit, number, after))

@@ -34,14 +34,19 @@ pub(super) fn write(disk: &dyn Disk, folder: &Path, version: i64, actions: &[Val
     Ok(disk.replace(&folder.join("_last_checkpoint"), last.as_bytes())?)
 }
 
-/// The version and actions of the checkpoint that `_last_checkpoint` names.
-pub(super) fn read_last(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Option<(i64, Vec<Value>)>> {
+/// The version of the newest checkpoint.
+pub(super) fn last(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Option<i64>> {
     let last = match disk.read(&folder.join("_last_checkpoint")) {
         Ok(bytes) => serde_json::from_slice::<Value>(&bytes).unwrap_or_default(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading {}", folder.display())),
     };
-    let Some(version) = last["version"].as_i64() else { return Ok(None) };
+    Ok(last["version"].as_i64())
+}
+
+/// The version and actions of the checkpoint that `_last_checkpoint` names.
+pub(super) fn read_last(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Option<(i64, Vec<Value>)>> {
+    let Some(version) = last(disk, folder)? else { return Ok(None) };
     let path = path(folder, version);
     match read(disk, &path) {
         Ok(actions) => Ok(Some((version, actions))),

@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use arrow::datatypes::{DataType, Schema};
 use serde_json::{Map, Value, json};
 
 use crate::disk::Disk;
-use crate::files::FileEntry;
+use crate::files::{FileEntry, Tags, percent_decode};
 
 /// Commits between checkpoints.
 const CHECKPOINT_EVERY: i64 = 50;
@@ -34,6 +35,8 @@ pub(crate) struct DeltaLog {
     /// Live files by path relative to the table's folder.
     adds: BTreeMap<String, Value>,
     entries: BTreeMap<String, Arc<FileEntry>>,
+    /// Files that are live no more and may still be there, with when they went (milliseconds since 1970).
+    tombstones: BTreeMap<String, i64>,
     transactions: HashMap<String, i64>,
 }
 
@@ -48,6 +51,7 @@ impl DeltaLog {
             metadata: None,
             adds: BTreeMap::new(),
             entries: BTreeMap::new(),
+            tombstones: BTreeMap::new(),
             transactions: HashMap::new(),
         };
         if let Some((version, actions)) = checkpoint::read_last(&**disk, &log.folder)? {
@@ -101,10 +105,12 @@ impl DeltaLog {
                 let entry = FileEntry::from_add(body).with_context(|| format!("add action {body}"))?;
                 self.entries.insert(path()?, Arc::new(entry));
                 self.adds.insert(path()?, body.clone());
+                self.tombstones.remove(&path()?);
             }
             "remove" => {
                 self.entries.remove(&path()?);
                 self.adds.remove(&path()?);
+                self.tombstones.insert(path()?, body["deletionTimestamp"].as_i64().unwrap_or(0));
             }
             "metaData" => self.metadata = Some(body.clone()),
             "protocol" => self.protocol = Some(body.clone()),
@@ -123,6 +129,52 @@ impl DeltaLog {
 
     pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<FileEntry>> {
         self.entries.values()
+    }
+
+    /// What takes a live file out; `None`: it is live no more. `rows_go`: what it holds is in no other file from then on.
+    pub(crate) fn remove_action(&self, file: &FileEntry, rows_go: bool, now_ms: i64) -> Option<Value> {
+        let (path, add) = self.add_of(file)?;
+        Some(json!({"remove": {
+            "path": path,
+            "deletionTimestamp": now_ms,
+            "dataChange": rows_go,
+            "extendedFileMetadata": true,
+            "partitionValues": add["partitionValues"],
+            "size": add["size"],
+        }}))
+    }
+
+    /// What gives a live file other tags.
+    #[allow(dead_code)] // rollups, which come next, use it
+    pub(crate) fn tag_action(&self, file: &FileEntry, tags: &Tags) -> Option<Value> {
+        let (_, add) = self.add_of(file)?;
+        let mut add = add.clone();
+        add["dataChange"] = false.into();
+        tags.put(&mut add);
+        Some(json!({ "add": add }))
+    }
+
+    pub(crate) fn is_live(&self, file: &FileEntry) -> bool {
+        self.add_of(file).is_some()
+    }
+
+    fn add_of(&self, file: &FileEntry) -> Option<(&String, &Value)> {
+        // Paths of our own files are the same in the log and in the file system.
+        let path = match self.entries.get_key_value(&file.path) {
+            Some((path, _)) => path,
+            None => self.entries.iter().find(|(_, entry)| entry.path == file.path)?.0,
+        };
+        self.adds.get_key_value(path)
+    }
+
+    /// Files that were taken out, by their path in the table's folder, and when.
+    pub(crate) fn tombstones(&self) -> impl Iterator<Item = (String, i64)> {
+        self.tombstones.iter().map(|(path, at)| (percent_decode(path), *at))
+    }
+
+    /// A file that was taken out is there no more.
+    pub(crate) fn forget(&mut self, path: &str) {
+        self.tombstones.retain(|taken, _| percent_decode(taken) != path);
     }
 
     pub(crate) fn transaction(&self, app: &str) -> Option<i64> {
@@ -175,7 +227,18 @@ impl DeltaLog {
     }
 
     /// One version holding all of `actions`, on disk when this returns.
-    pub(crate) fn commit(&mut self, operation: &str, mut actions: Vec<Value>, now_ms: i64) -> anyhow::Result<()> {
+    pub(crate) fn commit(&mut self, operation: &str, actions: Vec<Value>, now_ms: i64) -> anyhow::Result<()> {
+        self.commit_if(operation, actions, now_ms, &|_| true).map(drop)
+    }
+
+    /// The same as long as `holds`, whatever other writers commit meanwhile; else nothing is written, and `false`.
+    pub(crate) fn commit_if(
+        &mut self,
+        operation: &str,
+        mut actions: Vec<Value>,
+        now_ms: i64,
+        holds: &dyn Fn(&DeltaLog) -> bool,
+    ) -> anyhow::Result<bool> {
         let info = json!({
             "timestamp": now_ms,
             "operation": operation,
@@ -187,19 +250,36 @@ impl DeltaLog {
         for _ in 0..MAX_CONFLICTS {
             // Another writer's version, read meanwhile, may have raised it.
             self.check_protocol()?;
+            if !holds(self) {
+                return Ok(false);
+            }
             let path = self.version_path(self.version + 1);
             match self.disk.create_new(&path, text.as_bytes()) {
                 Ok(()) => {
                     self.version += 1;
                     actions.iter().try_for_each(|action| self.apply(action))?;
                     self.maybe_checkpoint();
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.refresh()?,
                 Err(error) => return Err(error).with_context(|| format!("writing {}", path.display())),
             }
         }
         bail!("{}: other writers took {MAX_CONFLICTS} versions in a row", self.folder.display())
+    }
+
+    /// Deletes commits and checkpoints that the newest checkpoint stands for and that are older than this.
+    pub(crate) fn expire(&self, before: Option<SystemTime>) -> anyhow::Result<()> {
+        let newest = checkpoint::last(&*self.disk, &self.folder)?;
+        let Some((before, newest)) = before.zip(newest) else { return Ok(()) };
+        for entry in self.disk.list(&self.folder)? {
+            let version = entry.name.to_str().and_then(|name| name.get(..20)?.parse::<i64>().ok());
+            let path = self.folder.join(&entry.name);
+            if version.is_some_and(|version| version < newest) && self.disk.modified(&path)? <= before {
+                self.disk.remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// A checkpoint only makes opening quicker: failing to write one is no reason to fail a commit.
@@ -219,7 +299,12 @@ impl DeltaLog {
         let metadata = self.metadata.iter().map(|body| wrap("metaData", body));
         let transactions =
             self.transactions.iter().map(|(app, version)| json!({"txn": {"appId": app, "version": version}}));
-        head.chain(metadata).chain(transactions).chain(self.adds.values().map(|body| wrap("add", body))).collect()
+        let adds = self.adds.values().map(|body| wrap("add", body));
+        let tombstones = self
+            .tombstones
+            .iter()
+            .map(|(path, at)| json!({"remove": {"path": path, "deletionTimestamp": at, "dataChange": false}}));
+        head.chain(metadata).chain(transactions).chain(adds).chain(tombstones).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parquet files of a table: sorted rows in, a file and its Delta `add` action out.
 
 mod order;
+mod reader;
 mod shape;
 mod statistics;
 mod writer;
@@ -21,6 +22,7 @@ use crate::hot::Chunk;
 use crate::schema::LakeTable;
 
 pub(crate) use order::sorted;
+pub(crate) use reader::FileRows;
 pub(crate) use shape::Shape;
 pub(crate) use writer::FileWriter;
 
@@ -70,6 +72,12 @@ impl Tags {
         Tags { covers: ranges(COVERS), late: ranges(LATE), merged: tags[MERGED].is_string() }
     }
 
+    /// Of a file with the rows of all these.
+    pub(crate) fn of_all(files: &[Arc<FileEntry>], merged: bool) -> Tags {
+        let all = |ranges: fn(&Tags) -> &Ranges| union(files.iter().flat_map(|file| ranges(&file.tags)).cloned());
+        Tags { covers: all(|tags| &tags.covers), late: all(|tags| &tags.late), merged }
+    }
+
     fn json(&self) -> Value {
         let mut tags = Map::new();
         for (key, ranges) in [(COVERS, &self.covers), (LATE, &self.late)] {
@@ -88,6 +96,20 @@ impl Tags {
     pub(crate) fn put(&self, add: &mut Value) {
         add["tags"] = self.json();
     }
+}
+
+/// Sorted and disjoint; what touches is one.
+pub(crate) fn union(ranges: impl Iterator<Item = Range<i64>>) -> Ranges {
+    let mut all = ranges.filter(|range| !range.is_empty()).collect::<Vec<_>>();
+    all.sort_by_key(|range| range.start);
+    let mut joined = Ranges::new();
+    for range in all {
+        match joined.last_mut() {
+            Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 impl FileEntry {
@@ -121,7 +143,7 @@ impl FileEntry {
 }
 
 /// Paths in actions are URL-encoded.
-fn percent_decode(path: &str) -> String {
+pub(crate) fn percent_decode(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -141,6 +163,12 @@ pub(crate) struct Staged {
     pub(crate) aside: String,
     /// Body of the Delta `add` action; its `path` is where the file belongs.
     pub(crate) add: Value,
+}
+
+impl Staged {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.add["size"].as_u64().unwrap_or(0)
+    }
 }
 
 /// Writes the chunks' rows, sorted, as one file per date into `aside`; each is fsynced, the folder is not.

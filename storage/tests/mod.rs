@@ -6,6 +6,7 @@ pub(crate) mod data;
 mod flush;
 mod functions;
 mod live;
+mod maintain;
 mod peers;
 mod sandbox;
 mod scan;

@@ -1,0 +1,288 @@
+//! Keeping the lake in order: many files merged into few, old days dropped, what is replaced deleted when no query reads it.
+//!
+//! A thread of its own does what is due, at low priority; the same is done on command. What changes a table is one commit of its log,
+//! so that a crash leaves the table as it was before or as it is after; files that no commit names are deleted later.
+
+mod merge;
+mod plan;
+mod policy;
+mod vacuum;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::convert::day;
+use crate::delta::DeltaLog;
+use crate::files::{FileEntry, Shape, Staged, Tags};
+use crate::journal::aside;
+use crate::lake::{Shared, lock};
+use crate::opening::clear_files;
+use crate::schema::{LakeTable, TABLES};
+
+pub use policy::{MaintenancePlan, Retention};
+
+/// After a date is over its rows are expected for this long, in microseconds.
+const LATE: i64 = 3600 * 1_000_000;
+/// Files of one table at which merging no longer gives way to everything else.
+const TOO_MANY: usize = 500;
+/// What the thread gives way to: `nice` 10.
+const PRIORITY: i32 = 10;
+
+/// What maintenance keeps in mind. Held while it works: one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Maintainer {
+    /// Files taken out and not yet deleted, and who reads them.
+    taken_out: Vec<TakenOut>,
+    /// Files of other programs, whose rows may be in another order: they stay as they are.
+    foreign: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct TakenOut {
+    table: LakeTable,
+    path: String,
+    /// Alive as long as a snapshot has it.
+    read: Weak<FileEntry>,
+}
+
+/// What maintenance did, since the start or in one call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MaintenanceReport {
+    pub merges: u64,
+    /// Files that were merged, and what came of them.
+    pub files_merged: u64,
+    pub files_written: u64,
+    pub bytes_written: u64,
+    /// Files and rows of days that were past their retention.
+    pub files_dropped: u64,
+    pub rows_dropped: u64,
+    /// Files that were deleted because nobody reads them any more.
+    pub files_deleted: u64,
+    pub time: Duration,
+    /// Why the last round did not end.
+    pub error: Option<String>,
+}
+
+impl MaintenanceReport {
+    fn add(&mut self, other: &MaintenanceReport) {
+        self.merges += other.merges;
+        self.files_merged += other.files_merged;
+        self.files_written += other.files_written;
+        self.bytes_written += other.bytes_written;
+        self.files_dropped += other.files_dropped;
+        self.rows_dropped += other.rows_dropped;
+        self.files_deleted += other.files_deleted;
+        self.time += other.time;
+        self.error.clone_from(&other.error);
+    }
+}
+
+/// Which dates' files are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compact {
+    /// What is worth it.
+    Due,
+    /// Also the date that is still open, into its final shape.
+    All,
+}
+
+impl Shared {
+    pub(crate) fn maintain_until_closed(&self) {
+        while self.sleep_until_maintenance() {
+            let behind = TABLES.iter().any(|table| self.files(*table).len() > TOO_MANY);
+            // A priority once given up is not had back: each round has a thread of its own.
+            let round = std::thread::scope(|scope| {
+                let round = || {
+                    if !behind {
+                        // Linux has priorities by thread, and `None` is the one that asks.
+                        let _ = rustix::process::setpriority_process(None, PRIORITY);
+                    }
+                    self.maintain()
+                };
+                std::thread::Builder::new()
+                    .name("lake-maintain".to_owned())
+                    .spawn_scoped(scope, round)?
+                    .join()
+                    .map_or_else(
+                        |_| Err(anyhow::anyhow!("it panicked, which is a mistake in this program")),
+                        |round| round,
+                    )
+            });
+            if let Err(error) = round
+                && !self.is_closing()
+            {
+                let error = format!("{error:#}");
+                tracing::warn!(lake = %self.path.display(), "maintenance did not get done, and is tried again: {error}");
+                lock(&self.maintained).error = Some(error);
+            }
+        }
+    }
+
+    /// All that is due.
+    pub(crate) fn maintain(&self) -> anyhow::Result<MaintenanceReport> {
+        let mut report = self.retain()?;
+        report.add(&self.compact(Compact::Due)?);
+        report.add(&self.vacuum(None)?);
+        Ok(report)
+    }
+
+    fn work(
+        &self,
+        work: impl FnOnce(&mut Maintainer, &mut MaintenanceReport) -> anyhow::Result<()>,
+    ) -> anyhow::Result<MaintenanceReport> {
+        let mut maintainer = lock(&self.maintainer);
+        let began = std::time::Instant::now();
+        let mut report = MaintenanceReport::default();
+        let result = work(&mut maintainer, &mut report);
+        report.time = began.elapsed();
+        report.error = result.as_ref().err().map(|error| format!("{error:#}"));
+        lock(&self.maintained).add(&report);
+        result.map(|()| report)
+    }
+
+    /// Merges files, newest dates first.
+    pub(crate) fn compact(&self, which: Compact) -> anyhow::Result<MaintenanceReport> {
+        self.work(|maintainer, report| {
+            let aside = self.maintenance_aside()?;
+            for table in TABLES {
+                while let Some(task) = self.merge_task(maintainer, table, which) {
+                    clear_files(&*self.disk, &aside)?;
+                    self.merge(maintainer, table, &task, report)
+                        .with_context(|| format!("merging files of table `{}`", table.name()))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn merge_task(&self, maintainer: &Maintainer, table: LakeTable, which: Compact) -> Option<plan::Task> {
+        let files = self.files(table);
+        let open_from = match which {
+            Compact::Due => day(self.disk.now_ms().saturating_mul(1000) - LATE),
+            Compact::All => i32::MAX,
+        };
+        let target = lock(&self.maintenance).target_size;
+        let readable = |file: &FileEntry| !maintainer.foreign.contains(&file.path);
+        plan::next(&files, open_from, target, &readable)
+    }
+
+    fn merge(
+        &self,
+        maintainer: &mut Maintainer,
+        table: LakeTable,
+        task: &plan::Task,
+        report: &mut MaintenanceReport,
+    ) -> anyhow::Result<()> {
+        let merge = merge::Merge {
+            disk: &self.disk,
+            table,
+            schema: &self.layouts[table.index()].hot,
+            folder: &self.path.join(table.name()),
+            aside: &self.maintenance_aside()?,
+            shape: if task.last { Shape::MERGED } else { Shape::FRESH },
+            target: lock(&self.maintenance).target_size,
+            tags: Tags::of_all(&task.files, task.last),
+        };
+        let staged = match merge.run(&task.files, None, &mut || self.pause()) {
+            Ok(staged) => staged,
+            Err(error) => match error.downcast::<merge::Foreign>() {
+                Ok(merge::Foreign(path)) => {
+                    tracing::info!(table = table.name(), path, "written by another program: left as it is");
+                    maintainer.foreign.insert(path);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let (files, bytes) = (staged.len() as u64, staged.iter().map(Staged::bytes).sum::<u64>());
+        if self.replace(maintainer, table, &task.files, staged, "OPTIMIZE", false)? {
+            report.merges += 1;
+            report.files_merged += task.files.len() as u64;
+            report.files_written += files;
+            report.bytes_written += bytes;
+        }
+        Ok(())
+    }
+
+    /// Drops days whose rows are all older than their table keeps them.
+    pub(crate) fn retain(&self) -> anyhow::Result<MaintenanceReport> {
+        self.work(|maintainer, report| {
+            let retention = lock(&self.maintenance).retention.clone();
+            for table in TABLES {
+                let Some(keep) = retention.of(table) else { continue };
+                let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+                let first = day(self.disk.now_ms().saturating_mul(1000).saturating_sub(keep));
+                let old = self.files(table).iter().filter(|file| file.date < first).cloned().collect::<Vec<_>>();
+                if old.is_empty() {
+                    continue;
+                }
+                if self.replace(maintainer, table, &old, Vec::new(), "DELETE", true)? {
+                    let rows = old.iter().map(|file| file.rows).sum::<u64>();
+                    tracing::info!(table = table.name(), files = old.len(), rows, "dropped what is past its retention");
+                    report.files_dropped += old.len() as u64;
+                    report.rows_dropped += rows;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Puts staged files in the place of live ones, in one commit. `false`: one of those is live no more, and nothing was
+    /// changed. `rows_go`: the rows of the old files are not in the new ones.
+    fn replace(
+        &self,
+        maintainer: &mut Maintainer,
+        table: LakeTable,
+        old: &[Arc<FileEntry>],
+        staged: Vec<Staged>,
+        operation: &str,
+        rows_go: bool,
+    ) -> anyhow::Result<bool> {
+        let mut writer = lock(&self.writer);
+        anyhow::ensure!(writer.lock.is_some(), "the lake was opened for reading");
+        let now = self.disk.now_ms();
+        let log = &mut writer.logs[table.index()];
+        let all_live = |log: &DeltaLog| old.iter().all(|file| log.is_live(file));
+        let mut actions = old.iter().filter_map(|file| log.remove_action(file, rows_go, now)).collect::<Vec<_>>();
+        let folder = self.path.join(table.name());
+        let aside = self.maintenance_aside()?;
+        self.disk.sync_folder(&aside)?;
+        for file in &staged {
+            file.put_in_place(&*self.disk, &aside, &folder)?;
+            actions.push(serde_json::json!({"add": file.add}));
+        }
+        let done = log
+            .commit_if(operation, actions, now, &all_live)
+            .with_context(|| format!("committing to table `{}`", table.name()))?;
+        self.show_files(table, log);
+        if !done {
+            return Ok(false);
+        }
+        maintainer.taken_out.extend(old.iter().map(|file| TakenOut {
+            table,
+            path: file.path.clone(),
+            read: Arc::downgrade(file),
+        }));
+        Ok(true)
+    }
+
+    fn maintenance_aside(&self) -> anyhow::Result<PathBuf> {
+        let folder = aside(&self.path).join("maintenance");
+        self.disk.create_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// Called between steps of long work.
+    fn pause(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.is_closing(), "the lake is being closed");
+        Ok(())
+    }
+
+    fn files(&self, table: LakeTable) -> Arc<Vec<Arc<FileEntry>>> {
+        self.with_state(|state| state.tables[table.index()].files.clone())
+    }
+}

@@ -1,0 +1,102 @@
+//! Files that no commit names any more, or never did, are deleted: late enough for whoever reads the lake from outside, and never
+//! while a query of ours does.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Weak;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::{Maintainer, MaintenanceReport};
+use crate::delta::DeltaLog;
+use crate::disk::{Disk, gone};
+use crate::lake::{Shared, lock};
+use crate::schema::{LakeTable, TABLES};
+
+impl Shared {
+    /// `after`: instead of what is configured.
+    pub(crate) fn vacuum(&self, after: Option<Duration>) -> anyhow::Result<MaintenanceReport> {
+        self.work(|maintainer, report| {
+            let (after, log_retention) = {
+                let plan = lock(&self.maintenance);
+                (after.unwrap_or(plan.vacuum_after), plan.log_retention)
+            };
+            maintainer.taken_out.retain(|file| Weak::strong_count(&file.read) > 0);
+            let mut writer = lock(&self.writer);
+            anyhow::ensure!(writer.lock.is_some(), "the lake was opened for reading");
+            // What a flush has put in its place and not yet committed is not ours to judge.
+            let flushing = writer.unfinished.is_some();
+            for (table, log) in TABLES.into_iter().zip(&mut writer.logs) {
+                let folder = self.path.join(table.name());
+                let vacuum = Vacuum { disk: &*self.disk, maintainer, table, folder: &folder, after };
+                report.files_deleted += vacuum.taken_out(log)?;
+                if !flushing {
+                    report.files_deleted += vacuum.unnamed(log)?;
+                }
+                log.expire(self.disk.now().checked_sub(log_retention))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+struct Vacuum<'a> {
+    disk: &'a dyn Disk,
+    maintainer: &'a Maintainer,
+    table: LakeTable,
+    folder: &'a Path,
+    after: Duration,
+}
+
+impl Vacuum<'_> {
+    /// Files that a commit took out.
+    fn taken_out(&self, log: &mut DeltaLog) -> anyhow::Result<u64> {
+        let before = self.disk.now_ms().saturating_sub(i64::try_from(self.after.as_millis()).unwrap_or(i64::MAX));
+        let due = log.tombstones().filter(|(path, at)| *at <= before && !self.is_read(path)).collect::<Vec<_>>();
+        for (path, _) in &due {
+            self.remove(path)?;
+            log.forget(path);
+        }
+        Ok(due.len() as u64)
+    }
+
+    fn is_read(&self, path: &str) -> bool {
+        self.maintainer.taken_out.iter().any(|file| file.table == self.table && file.path == path)
+    }
+
+    /// Files that a crash left between their move and their commit.
+    fn unnamed(&self, log: &DeltaLog) -> anyhow::Result<u64> {
+        let named = log.files().map(|file| file.path.clone()).chain(log.tombstones().map(|(path, _)| path));
+        let named = named.collect::<HashSet<_>>();
+        // Another program may be about to commit what it has written.
+        let Some(before) = self.disk.now().checked_sub(self.after) else { return Ok(0) };
+        let mut deleted = 0;
+        for date in self.list(self.folder)?.iter().filter(|name| name.starts_with("date=")) {
+            for name in self.list(&self.folder.join(date))? {
+                let path = format!("{date}/{name}");
+                let old = || self.disk.modified(&self.folder.join(&path)).is_ok_and(|at| at <= before);
+                if name.ends_with(".parquet") && !named.contains(&path) && old() {
+                    self.remove(&path)?;
+                    deleted += 1;
+                }
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Names in a folder that may not be there.
+    fn list(&self, folder: &Path) -> anyhow::Result<Vec<String>> {
+        let entries = match self.disk.list(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| format!("listing {}", folder.display()))?,
+        };
+        Ok(entries.into_iter().map(|entry| entry.name.to_string_lossy().into_owned()).collect())
+    }
+
+    fn remove(&self, path: &str) -> anyhow::Result<()> {
+        let path = self.folder.join(path);
+        gone(self.disk.remove(&path)).with_context(|| format!("deleting {}", path.display()))
+    }
+}
