@@ -80,9 +80,9 @@ fn durations_are_go_s() {
     check("k: 3ns", Ok(Some(Duration::from_nanos(3))));
     check::<Duration>("k: 10", Err("the duration \"10\" has no unit\n    help: write 10s, or with ms, m or h"));
     check::<Duration>("k: 10 s", Err("is not a duration"));
-    check::<Duration>("k: 1d", Ok(Duration::from_secs(86_400)));
-    check::<Duration>("k: 1w12h", Ok(Duration::from_secs(648_000)));
-    check::<Duration>("k: 2y", Ok(Duration::from_secs(2 * 365 * 86_400)));
+    check::<Duration>("k: 1d", Ok(Some(Duration::from_secs(86_400))));
+    check::<Duration>("k: 1w12h", Ok(Some(Duration::from_secs(648_000))));
+    check::<Duration>("k: 2y", Ok(Some(Duration::from_secs(2 * 365 * 86_400))));
     check::<Duration>("k: 1M", Err("is not a duration"));
     check::<Duration>("k: -1s", Err("is negative"));
     check::<Duration>("k: 1.2.3s", Err("is not a duration"));
