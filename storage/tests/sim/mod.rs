@@ -64,7 +64,9 @@ fn keys(table: LakeTable, rows: &RecordBatch) -> Vec<i64> {
     let column = rows.column_by_name(key_column(table)).unwrap();
     match table {
         LakeTable::Series => column.as_primitive::<Int64Type>().values().to_vec(),
-        LakeTable::Rows(_) | LakeTable::Rollup(..) => column.as_primitive::<TimestampMicrosecondType>().values().to_vec(),
+        LakeTable::Rows(_) | LakeTable::Rollup(..) => {
+            column.as_primitive::<TimestampMicrosecondType>().values().to_vec()
+        }
     }
 }
 
