@@ -19,13 +19,11 @@ use crate::config::LakePlan;
 use crate::convert::{convert, time_span};
 use crate::delta::DeltaLog;
 use crate::disk::{Disk, Lock, System};
-use crate::files;
+use crate::files::{self, Shape};
 use crate::hot::{Chunk, Chunks, State};
 use crate::journal::{Journal, aside};
 use crate::maintain::{Compact, Maintainer, MaintenancePlan, MaintenanceReport};
-use crate::opening::{
-    PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_logs, settle,
-};
+use crate::opening::{PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_logs};
 use crate::schema::{self, LakeTable, Layout, Promoted, TABLES};
 use crate::sql::{Engine, Snapshot, TableSnapshot, Tables};
 
@@ -45,6 +43,8 @@ pub struct Options {
     /// log's own identity, and a fresh one for a log in memory.
     pub log_id: String,
     pub maintenance: MaintenancePlan,
+    /// Of files that stay.
+    pub merged: Shape,
 }
 
 impl Options {
@@ -56,6 +56,7 @@ impl Options {
             promoted: BTreeMap::new(),
             log_id: "log".to_owned(),
             maintenance: MaintenancePlan { enabled: false, ..MaintenancePlan::default() },
+            merged: Shape::MERGED,
         }
     }
 
@@ -67,6 +68,7 @@ impl Options {
             promoted: plan.promoted.clone(),
             log_id: log_id.into(),
             maintenance: plan.maintenance.clone(),
+            merged: Shape::MERGED,
         }
     }
 }
@@ -108,6 +110,7 @@ pub(crate) struct Shared {
     /// Held while flushing, and while files are put in the place of others.
     pub(crate) writer: Mutex<Writer>,
     pub(crate) maintenance: Mutex<MaintenancePlan>,
+    pub(crate) merged: Shape,
     pub(crate) maintainer: Mutex<Maintainer>,
     /// Since the start.
     pub(crate) maintained: Mutex<MaintenanceReport>,
@@ -306,10 +309,8 @@ impl Shared {
     pub(crate) fn open(disk: Arc<dyn Disk>, options: Options) -> anyhow::Result<Shared> {
         let path = options.path.clone();
         let folder = || format!("opening the lake in {}", path.display());
-        disk.create_folder(&path).with_context(folder)?;
         disk.create_folder(&aside(&path)).with_context(folder)?;
         let writers_lock = lock_folder(&*disk, &path)?;
-        settle(&*disk, &path).with_context(folder)?;
         let mut logs = open_logs(&disk, &path).with_context(folder)?;
         let extra = merge_promoted(&logs, &options.promoted)?;
         let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
@@ -356,6 +357,7 @@ impl Shared {
             catalog: Arc::new(Mutex::new(catalog)),
             writer: Mutex::new(writer),
             maintenance: Mutex::new(options.maintenance),
+            merged: options.merged,
             maintainer: Mutex::default(),
             maintained: Mutex::default(),
             report: Mutex::default(),
@@ -369,7 +371,7 @@ impl Shared {
         })
     }
 
-    pub(crate) fn append(&self, rows: &Rows, at: Position) -> Result<(), AppendError> {
+    fn append(&self, rows: &Rows, at: Position) -> Result<(), AppendError> {
         let failed =
             |error: arrow::error::ArrowError| AppendError::Failed(format!("rows do not fit the lake: {error}"));
         if self.app.is_empty() {
@@ -490,7 +492,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn flush(&self) -> anyhow::Result<Position> {
+    fn flush(&self) -> anyhow::Result<Position> {
         let mut writer = lock(&self.writer);
         if writer.lock.is_none() {
             return Ok(0);

@@ -21,7 +21,6 @@ mod journal;
 mod lake;
 mod maintain;
 mod opening;
-mod rollup;
 mod runs;
 mod schema;
 mod sql;
@@ -31,6 +30,7 @@ mod tests;
 pub use ask::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats};
 pub use changes::Changed;
 pub use config::{LakePlan, LogPlan};
+pub use files::Shape;
 pub use lake::{AppendError, Claim, Lake, Options};
 pub use maintain::{Compact, MaintenancePlan, MaintenanceReport, Retention};
 pub use sql::{

@@ -1,7 +1,7 @@
 //! Column chunks of a Parquet file whose values come as runs: a dictionary page, then pages of run-length encoded numbers.
 //!
 //! The `parquet` crate looks every row's value up by its bytes, and compares it with the least and the greatest so far;
-//! here both happen once a value and once a run. Pages are cut, compressed and indexed as that crate does it by default.
+//! here both happen once a value and once a run. Pages are compressed and indexed as that crate does it by default.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::ByteArray;
 use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder};
-use parquet::file::properties::{DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT, DEFAULT_DICTIONARY_PAGE_SIZE_LIMIT};
+use parquet::file::properties::DEFAULT_DICTIONARY_PAGE_SIZE_LIMIT;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
@@ -75,12 +75,13 @@ impl<'a> Column<'a> {
         Column { dictionary, runs: vec![(NULL, rows)], level }
     }
 
-    /// Writes the next column of a row group.
+    /// Writes the next column of a row group, in pages of at most `page` rows.
     pub(crate) fn write<W: std::io::Write + Send>(
         &self,
         group: &mut SerializedRowGroupWriter<'_, W>,
         column: ColumnDescPtr,
         zstd: &mut Zstd,
+        page: usize,
         statistics: bool,
     ) -> anyhow::Result<()> {
         let width = bits(self.dictionary.used.len().saturating_sub(1) as u32);
@@ -110,7 +111,7 @@ impl<'a> Column<'a> {
             };
             write(page, plain.len())?;
         }
-        for page in self.pages() {
+        for page in self.pages(page) {
             let count = page.iter().map(|(_, count)| count).sum::<usize>();
             let null = page.iter().filter(|(value, _)| *value == NULL).map(|(_, count)| count).sum::<usize>();
             let mut bytes = Vec::new();
@@ -183,9 +184,14 @@ impl<'a> Column<'a> {
         Ok(group.append_column(&bytes, close)?)
     }
 
-    /// The runs, cut where pages end.
-    fn pages(&self) -> Vec<Vec<Run>> {
-        let (mut pages, mut page, mut room) = (Vec::new(), Vec::new(), DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT);
+    /// One value or none, in every row.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.runs.len() < 2
+    }
+
+    /// The runs, cut where pages of so many rows end.
+    fn pages(&self, rows: usize) -> Vec<Vec<Run>> {
+        let (mut pages, mut page, mut room) = (Vec::new(), Vec::new(), rows);
         for &(value, mut left) in &self.runs {
             while left > 0 {
                 let count = left.min(room);
@@ -193,7 +199,7 @@ impl<'a> Column<'a> {
                 (left, room) = (left - count, room - count);
                 if room == 0 {
                     pages.push(std::mem::take(&mut page));
-                    room = DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT;
+                    room = rows;
                 }
             }
         }
@@ -383,6 +389,8 @@ mod tests {
 
     use super::*;
 
+    const PAGE: usize = 20_000;
+
     /// Writes one column, and reads it with the `parquet` crate.
     fn check(kind: DataType, values: &Values, runs: &[Run]) {
         let rows = runs.iter().map(|(_, count)| count).sum::<usize>();
@@ -397,7 +405,7 @@ mod tests {
             0 => Column::nothing(rows, 0),
             _ => Column::new(values, runs.iter().copied()).unwrap(),
         };
-        column.write(&mut group, parquet_schema.column(0), &mut zstd, true).unwrap();
+        column.write(&mut group, parquet_schema.column(0), &mut zstd, PAGE, true).unwrap();
         group.close().unwrap();
         writer.close().unwrap();
 
@@ -437,7 +445,7 @@ mod tests {
             }
         }
         let pages = &metadata.offset_index().unwrap()[0][0].page_locations;
-        assert_eq!(pages.len(), rows.div_ceil(DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT));
+        assert_eq!(pages.len(), rows.div_ceil(PAGE));
     }
 
     fn runs(values: u32) -> impl Strategy<Value = Vec<Run>> {
@@ -481,7 +489,7 @@ mod tests {
         let mut group = writer.next_row_group().unwrap();
         let mut zstd = Zstd::new(ZstdLevel::try_new(1).unwrap()).unwrap();
         for (leaf, level) in parquet_schema.columns().iter().zip([0, 0, 1, 1]) {
-            Column::nothing(rows, level).write(&mut group, leaf.clone(), &mut zstd, false).unwrap();
+            Column::nothing(rows, level).write(&mut group, leaf.clone(), &mut zstd, PAGE, false).unwrap();
         }
         group.close().unwrap();
         writer.close().unwrap();

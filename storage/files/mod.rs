@@ -23,7 +23,7 @@ use crate::schema::LakeTable;
 
 pub(crate) use order::sorted;
 pub(crate) use reader::FileRows;
-pub(crate) use shape::Shape;
+pub use shape::Shape;
 pub(crate) use writer::FileWriter;
 
 /// Keys of an `add` action's `tags`, whose values are [`Ranges`].

@@ -12,14 +12,14 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use chrono::{NaiveDate, TimeDelta};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde_json::json;
 
-use super::shape::Shape;
+use super::shape::{Shape, encoding};
 use super::statistics::statistics;
 use super::{Staged, Tags};
 use crate::disk::{Disk, NewFile};
@@ -83,7 +83,7 @@ impl FileWriter {
     pub(crate) fn write(&mut self, gather: &Gather, places: &[Place]) -> anyhow::Result<()> {
         debug_assert!(places.len() <= self.shape.row_group);
         let leaves = self.columns.create_column_writers(self.groups)?;
-        write_group(&mut self.writer, gather, leaves, places, &mut self.zstd)?;
+        write_group(&mut self.writer, gather, leaves, places, self.shape.page, &mut self.zstd)?;
         self.groups += 1;
         self.rows += places.len();
         Ok(())
@@ -119,6 +119,7 @@ fn write_group(
     gather: &Gather,
     leaves: Vec<ArrowColumnWriter>,
     places: &[Place],
+    page: usize,
     zstd: &mut Zstd,
 ) -> anyhow::Result<()> {
     let slice = (SLICE_BYTES / gather.row_bytes().max(1)).clamp(1, SLICE);
@@ -149,7 +150,9 @@ fn write_group(
         if let Some(column) = in_runs {
             for (leaf, _) in own {
                 let statistics = properties.statistics_enabled(leaf.path()) != EnabledStatistics::None;
-                column.write(&mut group, Arc::clone(leaf), zstd, statistics)?;
+                // A page that no range can leave out alone may as well be all there is.
+                let page = if statistics && !column.is_constant() { page } else { rows };
+                column.write(&mut group, Arc::clone(leaf), zstd, page, statistics)?;
             }
             continue;
         }
@@ -176,17 +179,17 @@ fn properties(table: LakeTable, schema: &Schema, shape: Shape, rows: usize) -> a
         .set_created_by(concat!("catchment ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(shape.zstd)?))
         .set_max_row_group_row_count(Some(shape.row_group))
+        .set_data_page_row_count_limit(shape.page_of(table))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_statistics_truncate_length(None)
         .set_sorting_columns(Some(sorting.collect()));
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
-        // Ids and times of one series repeat or step evenly; ids repeat in runs, which a dictionary says shorter.
-        let id = matches!(field.name().as_str(), "series_id" | "resource_id");
-        if matches!(field.data_type(), DataType::Int64 | DataType::Int32 | DataType::Timestamp(..)) && !id {
+        if let Some(encoding) = encoding(field) {
             properties = properties
                 .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED);
+                .set_column_encoding(column.clone(), encoding)
+                .set_column_data_page_size_limit(column.clone(), shape.numbers);
         }
         if !field.data_type().is_nested() && !NO_RANGE.contains(&field.name().as_str()) {
             properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Page);

@@ -183,7 +183,7 @@ impl Shared {
             schema: &self.layouts[table.index()].hot,
             folder: &self.path.join(table.name()),
             aside: &self.maintenance_aside()?,
-            shape: if task.last { Shape::MERGED } else { Shape::FRESH },
+            shape: if task.last { self.merged } else { Shape::FRESH },
             target: lock(&self.maintenance).target_size,
             tags: Tags::of_all(&task.files, task.last),
         };
@@ -255,17 +255,19 @@ impl Shared {
             file.put_in_place(&*self.disk, &aside, &folder)?;
             actions.push(serde_json::json!({"add": file.add}));
         }
-        // Before it is done: a commit that fails may be there all the same.
+        let done = log
+            .commit_if(operation, actions, now, &all_live)
+            .with_context(|| format!("committing to table `{}`", table.name()))?;
+        self.show_files(table, log);
+        if !done {
+            return Ok(false);
+        }
         maintainer.taken_out.extend(old.iter().map(|file| TakenOut {
             table,
             path: file.path.clone(),
             read: Arc::downgrade(file),
         }));
-        let done = log
-            .commit_if(operation, actions, now, &all_live)
-            .with_context(|| format!("committing to table `{}`", table.name()))?;
-        self.show_files(table, log);
-        Ok(done)
+        Ok(true)
     }
 
     fn maintenance_aside(&self) -> anyhow::Result<PathBuf> {

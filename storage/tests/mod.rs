@@ -10,7 +10,6 @@ mod maintain;
 mod peers;
 mod sandbox;
 mod scan;
-mod sim;
 mod views;
 
 use std::sync::Arc;
