@@ -32,7 +32,7 @@ pub(crate) fn convert(rows: &RecordBatch, layout: &Layout, promoted: &[Promoted]
                 None => new_null_array(kind, rows.num_rows()),
             },
             Source::Promoted(n) => values[*n].take().unwrap_or_else(|| new_null_array(kind, rows.num_rows())),
-            Source::Series => new_null_array(kind, rows.num_rows()),
+            Source::Made => new_null_array(kind, rows.num_rows()),
         })
     });
     let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;

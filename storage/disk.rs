@@ -20,6 +20,9 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use uuid::Uuid;
 
+/// Begins the names of files that become whole under another name.
+pub(crate) const ASIDE: &str = ".tmp-";
+
 /// Held until it is dropped.
 pub(crate) type Lock = Box<dyn Any + Send>;
 
@@ -66,19 +69,19 @@ pub(crate) trait Disk: std::fmt::Debug + Send + Sync {
 
     /// Makes `folder` and its parents, so that they survive a crash.
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        let parent = parent(folder);
         if self.is_folder(folder) {
-            return Ok(());
+            // Whoever made it may have been stopped before that was on disk.
+            return match parent.map(|parent| self.sync_folder(parent)) {
+                Some(Err(error)) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+                _ => Ok(()),
+            };
         }
-        let made =
-            |made: io::Result<()>| made.or_else(|error| if self.is_folder(folder) { Ok(()) } else { Err(error) });
-        match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => {
-                self.create_folder(parent)?;
-                made(self.make_folder(folder))?;
-                self.sync_folder(parent)
-            }
-            None => made(self.make_folder(folder)),
+        if let Some(parent) = parent.filter(|parent| !self.is_folder(parent)) {
+            self.create_folder(parent)?;
         }
+        self.make_folder(folder).or_else(|error| if self.is_folder(folder) { Ok(()) } else { Err(error) })?;
+        parent.map_or(Ok(()), |parent| self.sync_folder(parent))
     }
 
     /// A folder and all that is in it. What goes by itself meanwhile is no mistake.
@@ -93,7 +96,7 @@ pub(crate) trait Disk: std::fmt::Debug + Send + Sync {
     /// Writes a file aside, fsynced, and leaves nothing when that fails.
     fn write_aside(&self, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let aside = path.with_file_name(format!(".tmp-{}-{name}", std::process::id()));
+        let aside = path.with_file_name(format!("{ASIDE}{}-{name}", std::process::id()));
         let mut file = self.create(&aside)?;
         if let Err(error) = file.write_all(bytes).and_then(|()| file.sync()) {
             let _ = self.remove(&aside);
@@ -109,7 +112,7 @@ pub(crate) trait Disk: std::fmt::Debug + Send + Sync {
             let _ = self.remove(&aside);
             return Err(error);
         }
-        self.sync_folder(path.parent().unwrap_or(Path::new(".")))
+        parent(path).map_or(Ok(()), |parent| self.sync_folder(parent))
     }
 
     /// Fails with `AlreadyExists` if `path` is there: how Delta decides who wrote a version first.
@@ -118,8 +121,13 @@ pub(crate) trait Disk: std::fmt::Debug + Send + Sync {
         let linked = self.link(&aside, path);
         let removed = self.remove(&aside);
         linked.and(removed)?;
-        self.sync_folder(path.parent().unwrap_or(Path::new(".")))
+        parent(path).map_or(Ok(()), |parent| self.sync_folder(parent))
     }
+}
+
+/// `.` of a name alone.
+fn parent(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Absence is what removing wants.

@@ -69,6 +69,7 @@ impl Journal {
         let version = i64::try_from(self.position).unwrap_or(i64::MAX);
         for (table, log) in TABLES.iter().zip(logs) {
             let Some(staged) = self.tables.get(table.name()) else { continue };
+            log.settle()?;
             if log.transaction(&self.app).is_some_and(|done| done >= version) {
                 continue;
             }

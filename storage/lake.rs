@@ -23,7 +23,9 @@ use crate::files::{self, Shape};
 use crate::hot::{Chunk, Chunks, State};
 use crate::journal::{Journal, aside};
 use crate::maintain::{Compact, Maintainer, MaintenancePlan, MaintenanceReport};
-use crate::opening::{PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_logs};
+use crate::opening::{
+    PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_logs, settle,
+};
 use crate::schema::{self, LakeTable, Layout, Promoted, TABLES};
 use crate::sql::{Engine, Snapshot, TableSnapshot, Tables};
 
@@ -309,8 +311,10 @@ impl Shared {
     pub(crate) fn open(disk: Arc<dyn Disk>, options: Options) -> anyhow::Result<Shared> {
         let path = options.path.clone();
         let folder = || format!("opening the lake in {}", path.display());
+        disk.create_folder(&path).with_context(folder)?;
         disk.create_folder(&aside(&path)).with_context(folder)?;
         let writers_lock = lock_folder(&*disk, &path)?;
+        settle(&*disk, &path).with_context(folder)?;
         let mut logs = open_logs(&disk, &path).with_context(folder)?;
         let extra = merge_promoted(&logs, &options.promoted)?;
         let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
@@ -371,7 +375,7 @@ impl Shared {
         })
     }
 
-    fn append(&self, rows: &Rows, at: Position) -> Result<(), AppendError> {
+    pub(crate) fn append(&self, rows: &Rows, at: Position) -> Result<(), AppendError> {
         let failed =
             |error: arrow::error::ArrowError| AppendError::Failed(format!("rows do not fit the lake: {error}"));
         if self.app.is_empty() {
@@ -492,7 +496,7 @@ impl Shared {
         }
     }
 
-    fn flush(&self) -> anyhow::Result<Position> {
+    pub(crate) fn flush(&self) -> anyhow::Result<Position> {
         let mut writer = lock(&self.writer);
         if writer.lock.is_none() {
             return Ok(0);

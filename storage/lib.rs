@@ -21,6 +21,7 @@ mod journal;
 mod lake;
 mod maintain;
 mod opening;
+mod rollup;
 mod runs;
 mod schema;
 mod sql;

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::Catalog;
 use crate::delta::DeltaLog;
-use crate::disk::{Disk, Lock, Source, gone};
+use crate::disk::{ASIDE, Disk, Lock, Source, gone};
 use crate::hot::State;
 use crate::schema::{LakeTable, Layout, Promoted, TABLES, layout};
 
@@ -24,6 +24,21 @@ pub(crate) fn layouts(promoted: &[Promoted]) -> Vec<Arc<Layout>> {
 
 pub(crate) fn open_logs(disk: &Arc<dyn Disk>, lake: &Path) -> anyhow::Result<Vec<DeltaLog>> {
     TABLES.iter().map(|table| DeltaLog::open(disk, &lake.join(table.name()))).collect()
+}
+
+/// What a process left that was stopped: names that can be seen need not be on disk yet, and files that were never finished. Only
+/// for the one who writes.
+pub(crate) fn settle(disk: &dyn Disk, lake: &Path) -> anyhow::Result<()> {
+    let tables = TABLES.iter().flat_map(|table| [lake.join(table.name()), lake.join(table.name()).join("_delta_log")]);
+    for folder in [lake.to_owned()].into_iter().chain(tables).filter(|folder| disk.is_folder(folder)) {
+        for entry in disk.list(&folder)?.into_iter().filter(|entry| !entry.is_folder) {
+            if entry.name.to_string_lossy().starts_with(ASIDE) {
+                gone(disk.remove(&folder.join(entry.name)))?;
+            }
+        }
+        disk.sync_folder(&folder)?;
+    }
+    Ok(())
 }
 
 /// Columns once promoted stay columns; what is wanted now is added.

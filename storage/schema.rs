@@ -27,14 +27,55 @@ const DEFAULT_PROMOTED: [&str; 9] = [
     "k8s.node.name",
 ];
 
-/// A table of the lake: one per table in flight, and `series`.
+/// A table of the lake: one per table in flight, `series`, and rollups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum LakeTable {
     Rows(Table),
     Series,
+    /// One row per series and step.
+    Rollup(Rolled, Step),
 }
 
-pub(crate) const TABLES: [LakeTable; 7] = [
+/// Tables that are rolled up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Rolled {
+    Metrics,
+    Histograms,
+    ExpHistograms,
+}
+
+/// How much time a row of a rollup stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Step {
+    FiveMinutes,
+    Hour,
+}
+
+impl Rolled {
+    #[allow(dead_code)]
+    pub(crate) const ALL: [Rolled; 3] = [Rolled::Metrics, Rolled::Histograms, Rolled::ExpHistograms];
+
+    pub(crate) fn raw(self) -> Table {
+        match self {
+            Rolled::Metrics => Table::Metrics,
+            Rolled::Histograms => Table::Histograms,
+            Rolled::ExpHistograms => Table::ExpHistograms,
+        }
+    }
+}
+
+impl Step {
+    pub(crate) const ALL: [Step; 2] = [Step::FiveMinutes, Step::Hour];
+
+    pub(crate) fn micros(self) -> i64 {
+        match self {
+            Step::FiveMinutes => 300_000_000,
+            Step::Hour => 3_600_000_000,
+        }
+    }
+}
+
+pub(crate) const TABLES: [LakeTable; 13] = [
     LakeTable::Rows(Table::Metrics),
     LakeTable::Rows(Table::Histograms),
     LakeTable::Rows(Table::ExpHistograms),
@@ -42,6 +83,12 @@ pub(crate) const TABLES: [LakeTable; 7] = [
     LakeTable::Rows(Table::Logs),
     LakeTable::Rows(Table::Spans),
     LakeTable::Series,
+    LakeTable::Rollup(Rolled::Metrics, Step::FiveMinutes),
+    LakeTable::Rollup(Rolled::Metrics, Step::Hour),
+    LakeTable::Rollup(Rolled::Histograms, Step::FiveMinutes),
+    LakeTable::Rollup(Rolled::Histograms, Step::Hour),
+    LakeTable::Rollup(Rolled::ExpHistograms, Step::FiveMinutes),
+    LakeTable::Rollup(Rolled::ExpHistograms, Step::Hour),
 ];
 
 impl LakeTable {
@@ -49,6 +96,7 @@ impl LakeTable {
         match self {
             LakeTable::Rows(table) => table as usize,
             LakeTable::Series => Table::ALL.len(),
+            LakeTable::Rollup(rolled, step) => Table::ALL.len() + 1 + rolled as usize * Step::ALL.len() + step as usize,
         }
     }
 
@@ -57,6 +105,12 @@ impl LakeTable {
         match self {
             LakeTable::Rows(table) => table.name(),
             LakeTable::Series => "series",
+            LakeTable::Rollup(Rolled::Metrics, Step::FiveMinutes) => "metrics_5m",
+            LakeTable::Rollup(Rolled::Metrics, Step::Hour) => "metrics_1h",
+            LakeTable::Rollup(Rolled::Histograms, Step::FiveMinutes) => "histograms_5m",
+            LakeTable::Rollup(Rolled::Histograms, Step::Hour) => "histograms_1h",
+            LakeTable::Rollup(Rolled::ExpHistograms, Step::FiveMinutes) => "exp_histograms_5m",
+            LakeTable::Rollup(Rolled::ExpHistograms, Step::Hour) => "exp_histograms_1h",
         }
     }
 
@@ -68,8 +122,7 @@ impl LakeTable {
     pub(crate) fn sort_columns(self) -> &'static [&'static str] {
         match self {
             LakeTable::Rows(Table::Logs | Table::Spans) => &["service_name", "ts"],
-            LakeTable::Rows(_) => &["metric_name", "resource_id", "series_id", "ts"],
-            LakeTable::Series => &["metric_name", "resource_id", "series_id", "ts"],
+            _ => &["metric_name", "resource_id", "series_id", "ts"],
         }
     }
 
@@ -79,7 +132,15 @@ impl LakeTable {
             LakeTable::Rows(Table::Logs | Table::Spans) => Some(30),
             LakeTable::Rows(_) => Some(15),
             LakeTable::Series => None,
+            LakeTable::Rollup(_, Step::FiveMinutes) => Some(90),
+            LakeTable::Rollup(_, Step::Hour) => Some(730),
         }
+    }
+
+    /// Of a table that is rolled up.
+    #[allow(dead_code)]
+    pub(crate) fn rolled(self) -> Option<Rolled> {
+        Rolled::ALL.into_iter().find(|rolled| self == LakeTable::Rows(rolled.raw()))
     }
 
     /// [`LakeTable::sort_columns`] without `ts`.
@@ -163,8 +224,8 @@ pub(crate) enum Source {
     Column(String),
     /// The n-th promoted attribute.
     Promoted(usize),
-    /// Only `series` has it; see `catalog`.
-    Series,
+    /// Made here: `catalog` does it for `series`, `rollup` for rollups.
+    Made,
 }
 
 #[derive(Clone, Debug)]
@@ -282,7 +343,7 @@ fn promoted_columns(promoted: &[Promoted]) -> impl Iterator<Item = Column> {
 }
 
 fn series_columns(promoted: &[Promoted]) -> Vec<Column> {
-    let column = |name: &str, kind: DataType| Column { field: Field::new(name, kind, true), source: Source::Series };
+    let column = |name: &str, kind: DataType| Column { field: Field::new(name, kind, true), source: Source::Made };
     let mut columns = vec![
         column("ts", micros()),
         column("metric_name", dict()),
@@ -297,10 +358,61 @@ fn series_columns(promoted: &[Promoted]) -> Vec<Column> {
     columns
 }
 
+/// What a row of a rollup says of its time, by the table it is made of.
+pub(crate) fn rollup_values(rolled: Rolled) -> Vec<Field> {
+    let field = |name: &str, kind: DataType| Field::new(name, kind, true);
+    let own = match rolled {
+        // Rows with a value; what those of a counter added.
+        Rolled::Metrics => {
+            let doubles = ["sum", "min", "max", "first", "last", "increase"].map(|name| field(name, DataType::Float64));
+            [field("count", DataType::Int64)].into_iter().chain(doubles).collect()
+        }
+        // As a point of delta temporality has them.
+        Rolled::Histograms | Rolled::ExpHistograms => {
+            let raw = row_columns(rolled.raw(), &[]);
+            let values = raw.into_iter().map(|column| column.field).filter(|field| is_value(rolled, field.name()));
+            values.collect::<Vec<_>>()
+        }
+    };
+    [field("points", DataType::Int64), field("last_ts", micros())].into_iter().chain(own).collect()
+}
+
+/// Columns whose rows differ along a series.
+fn is_value(rolled: Rolled, name: &str) -> bool {
+    match rolled {
+        Rolled::Metrics => matches!(name, "value_int" | "value_double"),
+        Rolled::Histograms => {
+            matches!(
+                name,
+                "count" | "sum" | "min" | "max" | "bucket_counts" | "explicit_bounds" | "aggregation_temporality"
+            )
+        }
+        Rolled::ExpHistograms => {
+            matches!(
+                name,
+                "count" | "sum" | "min" | "max" | "scale" | "zero_count" | "zero_threshold" | "aggregation_temporality"
+            ) || name.starts_with("positive_")
+                || name.starts_with("negative_")
+        }
+    }
+}
+
+/// The raw table's columns, its values replaced by what there is to say of all of them.
+fn rollup_columns(rolled: Rolled, promoted: &[Promoted]) -> Vec<Column> {
+    let gone = |name: &str| matches!(name, "start_ts" | "flags" | "exemplars") || is_value(rolled, name);
+    let mut columns = row_columns(rolled.raw(), promoted);
+    columns.retain(|column| !gone(column.field.name()));
+    let at = columns.iter().position(|column| column.field.name() == "attributes").map_or(columns.len(), |at| at + 1);
+    let values = rollup_values(rolled).into_iter().map(|field| Column { field, source: Source::Made });
+    columns.splice(at..at, values);
+    columns
+}
+
 pub(crate) fn layout(table: LakeTable, promoted: &[Promoted]) -> Layout {
     let columns = match table {
         LakeTable::Rows(table) => row_columns(table, promoted),
         LakeTable::Series => series_columns(promoted),
+        LakeTable::Rollup(rolled, _) => rollup_columns(rolled, promoted),
     };
     let fields = columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>();
     let date = Field::new("date", DataType::Date32, true);

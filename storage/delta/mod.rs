@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use arrow::datatypes::{DataType, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, gone};
 use crate::files::{FileEntry, Tags, percent_decode};
 
 /// Commits between checkpoints.
@@ -38,6 +38,8 @@ pub(crate) struct DeltaLog {
     /// Files that are live no more and may still be there, with when they went (milliseconds since 1970).
     tombstones: BTreeMap<String, i64>,
     transactions: HashMap<String, i64>,
+    /// A commit failed that may be there all the same.
+    uncertain: bool,
 }
 
 impl DeltaLog {
@@ -53,12 +55,20 @@ impl DeltaLog {
             entries: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             transactions: HashMap::new(),
+            uncertain: false,
         };
+        let checkpoint = checkpoint::last(&**disk, &log.folder)?;
         if let Some((version, actions)) = checkpoint::read_last(&**disk, &log.folder)? {
             actions.iter().try_for_each(|action| log.apply(action))?;
             log.version = version;
         }
         log.refresh()?;
+        if checkpoint.is_some_and(|version| log.version < version) {
+            bail!(
+                "{}: commits before version {checkpoint:?} are gone, and its checkpoint cannot be read",
+                log.folder.display()
+            );
+        }
         log.check_protocol()?;
         Ok(log)
     }
@@ -88,6 +98,20 @@ impl DeltaLog {
             }
             self.version += 1;
         }
+    }
+
+    /// Takes in what other writers committed, and commits of our own that failed after they were in place. What is relied on
+    /// from here on is on disk.
+    pub(crate) fn catch_up(&mut self) -> anyhow::Result<()> {
+        self.disk.sync_folder(&self.folder).with_context(|| format!("syncing {}", self.folder.display()))?;
+        self.refresh()?;
+        self.uncertain = false;
+        Ok(())
+    }
+
+    /// Finds out whether a commit that failed is there.
+    pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
+        if self.uncertain { self.catch_up() } else { Ok(()) }
     }
 
     fn version_path(&self, version: i64) -> PathBuf {
@@ -247,6 +271,7 @@ impl DeltaLog {
         });
         actions.insert(0, json!({"commitInfo": info}));
         let text = actions.iter().map(|action| format!("{action}\n")).collect::<String>();
+        self.settle()?;
         for _ in 0..MAX_CONFLICTS {
             // Another writer's version, read meanwhile, may have raised it.
             self.check_protocol()?;
@@ -261,8 +286,11 @@ impl DeltaLog {
                     self.maybe_checkpoint();
                     return Ok(true);
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.refresh()?,
-                Err(error) => return Err(error).with_context(|| format!("writing {}", path.display())),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.catch_up()?,
+                Err(error) => {
+                    self.uncertain = true;
+                    return Err(error).with_context(|| format!("writing {}", path.display()));
+                }
             }
         }
         bail!("{}: other writers took {MAX_CONFLICTS} versions in a row", self.folder.display())
@@ -276,7 +304,7 @@ impl DeltaLog {
             let version = entry.name.to_str().and_then(|name| name.get(..20)?.parse::<i64>().ok());
             let path = self.folder.join(&entry.name);
             if version.is_some_and(|version| version < newest) && self.disk.modified(&path)? <= before {
-                self.disk.remove(&path)?;
+                gone(self.disk.remove(&path))?;
             }
         }
         Ok(())

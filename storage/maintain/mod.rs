@@ -255,19 +255,17 @@ impl Shared {
             file.put_in_place(&*self.disk, &aside, &folder)?;
             actions.push(serde_json::json!({"add": file.add}));
         }
-        let done = log
-            .commit_if(operation, actions, now, &all_live)
-            .with_context(|| format!("committing to table `{}`", table.name()))?;
-        self.show_files(table, log);
-        if !done {
-            return Ok(false);
-        }
+        // Before it is done: a commit that fails may be there all the same.
         maintainer.taken_out.extend(old.iter().map(|file| TakenOut {
             table,
             path: file.path.clone(),
             read: Arc::downgrade(file),
         }));
-        Ok(true)
+        let done = log
+            .commit_if(operation, actions, now, &all_live)
+            .with_context(|| format!("committing to table `{}`", table.name()))?;
+        self.show_files(table, log);
+        Ok(done)
     }
 
     fn maintenance_aside(&self) -> anyhow::Result<PathBuf> {

@@ -29,6 +29,9 @@ impl Shared {
             // What a flush has put in its place and not yet committed is not ours to judge.
             let flushing = writer.unfinished.is_some();
             for (table, log) in TABLES.into_iter().zip(&mut writer.logs) {
+                // What it does not know of is not unnamed.
+                log.catch_up()?;
+                self.show_files(table, log);
                 let folder = self.path.join(table.name());
                 let vacuum = Vacuum { disk: &*self.disk, maintainer, table, folder: &folder, after };
                 report.files_deleted += vacuum.taken_out(log)?;

@@ -1,7 +1,7 @@
 //! Which of the lake's tables a query reads, and what names it asked for in vain: noted while it is planned.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::error::{QueryError, QueryErrorKind};
 use super::tables::{CATALOG, SCHEMA};
@@ -11,9 +11,9 @@ use crate::schema::{LakeTable, TABLES};
 
 /// A set of the lake's tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tables(u8);
+pub struct Tables(u16);
 
-const _: () = assert!(TABLES.len() <= u8::BITS as usize);
+const _: () = assert!(TABLES.len() <= u16::BITS as usize);
 
 impl Tables {
     pub const NONE: Tables = Tables(0);
@@ -57,7 +57,7 @@ const MISSING_KEPT: usize = 64;
 /// What one query asked for.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    read: AtomicU8,
+    read: AtomicU16,
     missing: Mutex<Vec<String>>,
 }
 

@@ -14,7 +14,7 @@ use datafusion_functions_json::udfs::json_as_text_udf;
 use super::TableSnapshot;
 use super::scan::LakeScan;
 use crate::catalog::Metric;
-use crate::schema::LakeTable;
+use crate::schema::{LakeTable, Rolled};
 
 fn scan(table: &TableSnapshot) -> Result<LogicalPlanBuilder> {
     let source = provider_as_source(Arc::new(LakeScan(table.clone())));
@@ -35,7 +35,7 @@ fn computed(table: LakeTable) -> Option<Expr> {
         LakeTable::Rows(Table::Spans) => {
             Some((ident("end_time_unix_nano") - ident("start_time_unix_nano")).alias("duration_ns"))
         }
-        LakeTable::Rows(Table::ExpHistograms) => {
+        LakeTable::Rows(Table::ExpHistograms) | LakeTable::Rollup(Rolled::ExpHistograms, _) => {
             let parts = EXP_BUCKETS.iter().flat_map(|name| [lit(*name), ident(*name)]);
             Some(datafusion::functions::core::expr_fn::named_struct(parts.collect()).alias("buckets"))
         }

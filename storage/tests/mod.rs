@@ -10,6 +10,7 @@ mod maintain;
 mod peers;
 mod sandbox;
 mod scan;
+mod sim;
 mod views;
 
 use std::sync::Arc;

@@ -1,0 +1,81 @@
+//! Rollups: of each series one row per five minutes and per hour, kept longer than the rows it is made of.
+//!
+//! A rollup's file says which times it covers: every row that its table had there is in it. Rows that come later are marked in their
+//! own file (`late`), and the times they touch are read from the table itself until they are rolled up again. So the answer
+//! from rollups is what all rows give, up to the order in which doubles are added.
+
+use std::ops::Range;
+
+use crate::files::{Ranges, union};
+use crate::schema::{LakeTable, Step};
+use crate::sql::TableSnapshot;
+
+/// Times, in whole steps, whose rows in `rollup` stand for all of them in `raw`. Sorted and disjoint.
+#[allow(dead_code)] // the choice of rollups, which comes next, uses it
+pub(crate) fn usable(rollup: &TableSnapshot, raw: &TableSnapshot) -> Ranges {
+    let LakeTable::Rollup(_, step) = rollup.table else { return Ranges::new() };
+    let covered = union(rollup.files.iter().flat_map(|file| &file.tags.covers).cloned());
+    let late = raw.files.iter().flat_map(|file| &file.tags.late).cloned();
+    let hot = raw.hot.iter().map(|chunk| chunk.span.first..chunk.span.last.saturating_add(1));
+    without(covered, &union(late.chain(hot).map(|range| widen(&range, step))))
+}
+
+/// To whole steps.
+#[allow(dead_code)]
+fn widen(range: &Range<i64>, step: Step) -> Range<i64> {
+    let step = step.micros();
+    let end = range.end.saturating_add(step - 1);
+    range.start.saturating_sub(range.start.rem_euclid(step))..end.saturating_sub(end.rem_euclid(step))
+}
+
+/// What of `ranges` is not in `taken`; both sorted and disjoint.
+#[allow(dead_code)]
+pub(crate) fn without(ranges: Ranges, taken: &[Range<i64>]) -> Ranges {
+    let mut left = Ranges::new();
+    for range in ranges {
+        let mut start = range.start;
+        for taken in taken.iter().filter(|taken| taken.start < range.end && taken.end > range.start) {
+            if start < taken.start {
+                left.push(start..taken.start);
+            }
+            start = start.max(taken.end);
+        }
+        if start < range.end {
+            left.push(start..range.end);
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ranges() -> impl Strategy<Value = Vec<Range<i64>>> {
+        proptest::collection::vec((-20i64..20, 0i64..8).prop_map(|(start, length)| start..start + length), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_sets(a in ranges(), b in ranges()) {
+            let (joined, taken) = (union(a.iter().cloned()), union(b.iter().cloned()));
+            let left = without(joined.clone(), &taken);
+            let within = |ranges: &[Range<i64>], at: i64| ranges.iter().any(|range| range.contains(&at));
+            for at in -25..30 {
+                prop_assert_eq!(within(&joined, at), within(&a, at));
+                prop_assert_eq!(within(&left, at), within(&a, at) && !within(&b, at));
+            }
+            prop_assert!(left.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        }
+
+        #[test]
+        fn widened_ranges_are_whole_steps(start in -10i64.pow(10)..10i64.pow(10), length in 1i64..10i64.pow(10)) {
+            let wide = widen(&(start..start + length), Step::FiveMinutes);
+            prop_assert!(wide.start <= start && wide.end >= start + length);
+            prop_assert!(wide.start % 300_000_000 == 0 && wide.end % 300_000_000 == 0);
+            prop_assert!(start - wide.start < 300_000_000 && wide.end - start - length < 300_000_000);
+        }
+    }
+}

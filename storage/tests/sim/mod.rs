@@ -1,0 +1,325 @@
+//! The lake on a simulated disk: log, flush, commit, crash, again. Whatever happens, a lake opens, and every acknowledged row is
+//! there exactly once.
+//!
+//! The log is a model of the real one (which has a simulation of its own): what it acknowledged it hands out again after its
+//! cursor, which follows [`crate::Lake::durable`] and may be behind it; what the cursor has passed is gone.
+//!
+//! `CATCHMENT_SEED=7` runs one seed and tells every operation on the disk, `CATCHMENT_SEEDS=100000` that many: `cargo test -p catchment-storage simulation`.
+
+mod disk;
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use catchment_pipeline::batch::{Rows, Table};
+use catchment_pipeline::log::Position;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use self::disk::{Crash, Dice, Faults, SimDisk};
+use super::data::{DAY, RESOURCE, rows, text, times};
+use crate::disk::Source;
+use crate::lake::{Options, Shared};
+use crate::schema::{LakeTable, TABLES};
+
+const SEEDS: u64 = 2_000;
+const LAKE: &str = "/data/lake";
+/// Nanoseconds.
+const DAY_LENGTH: i64 = 86_400_000_000_000;
+
+/// How often a row is there: by table, and by what tells it from all others there (its `ts`, or a series' id).
+type Count = BTreeMap<(LakeTable, i64), u64>;
+
+/// Of the log; acknowledged.
+struct Record {
+    at: Position,
+    rows: Rows,
+    ids: Vec<(LakeTable, i64)>,
+}
+
+struct Trial {
+    disk: SimDisk,
+    dice: Dice,
+    records: Vec<Record>,
+    next: Position,
+    rows: i64,
+    /// The highest that the lake ever said.
+    durable: Position,
+    /// The log's cursor.
+    cursor: Position,
+    /// Of files, which never change: what is in them.
+    seen: HashMap<String, Vec<i64>>,
+}
+
+fn key_column(table: LakeTable) -> &'static str {
+    if table == LakeTable::Series { "series_id" } else { "ts" }
+}
+
+fn keys(table: LakeTable, rows: &RecordBatch) -> Vec<i64> {
+    let column = rows.column_by_name(key_column(table)).unwrap();
+    match table {
+        LakeTable::Series => column.as_primitive::<Int64Type>().values().to_vec(),
+        LakeTable::Rows(_) | LakeTable::Rollup(..) => {
+            column.as_primitive::<TimestampMicrosecondType>().values().to_vec()
+        }
+    }
+}
+
+/// One table's rows, each at a microsecond of its own.
+fn some_rows(table: Table, at: &[i64], series: &[i64]) -> RecordBatch {
+    let n = at.len();
+    let nanos = || times(at.iter().map(|micros| micros * 1000).collect());
+    let metric = |time: ArrayRef| -> Vec<(&str, ArrayRef)> {
+        let attributes = series.iter().map(|id| format!(r#"{{"cpu":"{id}"}}"#)).collect::<Vec<_>>();
+        vec![
+            ("series_id", Arc::new(Int64Array::from(series.to_vec()))),
+            ("metric_name", text(&vec![if table == Table::Metrics { "cpu" } else { "latency" }; n])),
+            ("attributes", text(&attributes)),
+            ("time_unix_nano", time),
+        ]
+    };
+    let mut given: Vec<(&str, ArrayRef)> = vec![("resource_attributes", text(&vec![RESOURCE; n]))];
+    match table {
+        Table::Metrics => {
+            given.extend(metric(nanos()));
+            given.push(("metric_type", text(&vec!["gauge"; n])));
+            given.push(("value_double", Arc::new(Float64Array::from_iter_values(at.iter().map(|at| *at as f64)))));
+        }
+        Table::Spans => given.extend([("name", text(&vec!["GET /"; n])), ("start_time_unix_nano", nanos())]),
+        Table::Logs => {
+            let bodies = at.iter().map(|at| Some(at.to_string())).collect::<StringArray>();
+            given.extend([("time_unix_nano", nanos()), ("body", Arc::new(bodies) as ArrayRef)]);
+        }
+        _ => given.extend(metric(nanos())),
+    }
+    rows(table, n, &given)
+}
+
+fn options() -> Options {
+    Options::new(LAKE)
+}
+
+impl Trial {
+    fn new(seed: u64) -> Trial {
+        Trial {
+            disk: SimDisk::new(seed),
+            dice: Dice(seed ^ 0xfeed),
+            records: Vec::new(),
+            next: 1,
+            rows: 0,
+            durable: 0,
+            cursor: 0,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// A record for the log, of a few rows: mostly of today, some late.
+    fn record(&mut self) -> Record {
+        let mut tables = Vec::new();
+        let mut ids = Vec::new();
+        for table in [Table::Metrics, Table::Logs, Table::Spans, Table::Histograms] {
+            let most = if table == Table::Metrics { 2 } else { 4 };
+            if !self.dice.one_in(most) {
+                continue;
+            }
+            let day = if self.dice.one_in(5) { DAY - DAY_LENGTH } else { DAY };
+            let n = 1 + self.dice.roll(3) as i64;
+            let at = (0..n).map(|n| day / 1000 + self.rows + n).collect::<Vec<_>>();
+            let series = (0..n).map(|_| table as i64 * 1000 + self.dice.roll(20) as i64).collect::<Vec<_>>();
+            self.rows += n;
+            tables.push((table, some_rows(table, &at, &series)));
+            ids.extend(at.iter().map(|at| (LakeTable::Rows(table), *at)));
+            if matches!(table, Table::Metrics | Table::Histograms) {
+                ids.extend(series.iter().map(|id| (LakeTable::Series, *id)));
+            }
+        }
+        // An append to the log that failed leaves a gap.
+        self.next += 1 + u64::from(self.dice.one_in(6));
+        Record { at: self.next, rows: Rows::new(tables), ids }
+    }
+
+    /// What should be there when every record up to `at` was taken.
+    fn expected(&self, at: Position) -> Count {
+        let records = self.records.iter().take_while(|record| record.at <= at);
+        records.flat_map(|record| record.ids.iter().map(|id| (*id, 1))).collect()
+    }
+
+    fn last_with_rows(&self, at: Position) -> Position {
+        let records = self.records.iter().filter(|record| record.at <= at && !record.ids.is_empty());
+        records.map(|record| record.at).max().unwrap_or(0)
+    }
+
+    fn file(&mut self, table: LakeTable, name: &str, size: u64) -> Vec<i64> {
+        let path = Path::new(LAKE).join(table.name()).join(name);
+        let whole = self.disk.whole(&path);
+        assert_eq!(whole, Some(size), "{} is missing, torn or of another length", path.display());
+        if let Some(seen) = self.seen.get(name) {
+            return seen.clone();
+        }
+        let builder = ParquetRecordBatchReaderBuilder::try_new(Source::open(&self.disk, &path).unwrap()).unwrap();
+        let mask = ProjectionMask::columns(builder.parquet_schema(), [key_column(table)]);
+        let batches = builder.with_projection(mask).build().unwrap();
+        let found = batches.flat_map(|rows| keys(table, &rows.unwrap())).collect::<Vec<_>>();
+        self.seen.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn found(&mut self, lake: &Shared, hot: bool) -> Count {
+        let (files, chunks) = lake.with_state(|state| {
+            let tables = state.tables.iter();
+            let files = tables.clone().map(|table| table.files.clone()).collect::<Vec<_>>();
+            (files, tables.map(|table| table.chunks().cloned().collect::<Vec<_>>()).collect::<Vec<_>>())
+        });
+        let mut found = Count::new();
+        for (table, (files, chunks)) in TABLES.into_iter().zip(files.iter().zip(&chunks)) {
+            let in_files = files.iter().flat_map(|file| self.file(table, &file.path, file.size)).collect::<Vec<_>>();
+            let chunks = chunks.iter().filter(|_| hot).flat_map(|chunk| keys(table, &chunk.rows));
+            in_files.into_iter().chain(chunks).for_each(|key| *found.entry((table, key)).or_default() += 1);
+        }
+        found
+    }
+
+    fn check(&mut self, lake: &Shared, what: &str, at: Position, hot: bool) {
+        let disk = self.disk.clone();
+        let found = disk.calmly(|| self.found(lake, hot));
+        let expected = self.expected(at);
+        if found != expected {
+            let missing = expected.iter().filter(|(key, _)| !found.contains_key(key)).collect::<Vec<_>>();
+            let extra = found.iter().filter(|(key, count)| expected.get(key) != Some(count)).collect::<Vec<_>>();
+            panic!("{what}, up to {at}: missing {missing:?}, doubled or never written {extra:?}");
+        }
+    }
+
+    /// Opens the lake and reads the log again.
+    fn open(&mut self) -> Option<Shared> {
+        let faulty = self.disk.world().faulty;
+        let lake = match Shared::open(Arc::new(self.disk.clone()), options()) {
+            Ok(lake) => lake,
+            Err(error) if self.disk.world().faulty == faulty => panic!("the lake does not open: {error:#}"),
+            Err(_) => return None,
+        };
+        let durable = lake.durable_position();
+        // What has no rows leaves no trace.
+        let before = self.last_with_rows(self.durable);
+        assert!(durable >= before, "{before} was durable, and only {durable} is");
+        self.durable = durable;
+        self.check(&lake, "in files after opening", durable, false);
+        for record in self.records.iter().filter(|record| record.at > self.cursor) {
+            lake.append(&record.rows, record.at).unwrap();
+        }
+        self.check(&lake, "after reading the log again", Position::MAX, true);
+        Some(lake)
+    }
+
+    fn flush(&mut self, lake: &Shared) {
+        let faulty = self.disk.world().faulty;
+        match lake.flush() {
+            Ok(durable) => self.durable = self.durable.max(durable),
+            Err(error) if self.disk.world().faulty == faulty => panic!("a flush failed for no reason: {error:#}"),
+            Err(_) => {}
+        }
+        self.durable = self.durable.max(lake.durable_position());
+    }
+
+    fn live(&mut self, lake: &Shared) {
+        while !self.disk.stopped() {
+            match self.dice.roll(10) {
+                0..5 => {
+                    let record = self.record();
+                    lake.append(&record.rows, record.at).unwrap();
+                    self.records.push(record);
+                }
+                5..8 => self.flush(lake),
+                8 => self.cursor = lake.durable_position(),
+                _ => {
+                    self.check(lake, "while running", Position::MAX, true);
+                    // Each life comes to its end.
+                    let mut world = self.disk.world();
+                    world.stop_in = world.stop_in.saturating_sub(5);
+                }
+            }
+        }
+        self.check(lake, "in memory at the end", Position::MAX, true);
+    }
+
+    fn run(&mut self) {
+        let kind = self.dice.roll(4);
+        for _ in 0..2 + self.dice.roll(3) {
+            let stop_in = 1 + self.dice.roll(300);
+            let free = self.disk.used() + self.dice.roll(60_000);
+            let mut world = self.disk.world();
+            world.stop_in = stop_in;
+            world.faults.syncs = if kind == 1 { 12 } else { 0 };
+            world.faults.errors = if kind == 2 { 40 } else { 0 };
+            world.capacity = if kind == 3 { free } else { u64::MAX };
+            drop(world);
+            if let Some(lake) = self.open() {
+                self.live(&lake);
+            }
+            let crash = if self.dice.one_in(3) { Crash::Process } else { Crash::Machine };
+            self.disk.crash(crash);
+        }
+        let mut world = self.disk.world();
+        (world.stop_in, world.faults, world.capacity) = (u64::MAX, Faults::default(), u64::MAX);
+        drop(world);
+        let lake = self.open().expect("nothing fails");
+        self.flush(&lake);
+        assert_eq!(lake.with_state(|state| state.hot_bytes), 0);
+        drop(lake);
+        self.disk.crash(Crash::Machine);
+        self.open().expect("nothing fails");
+        assert!(self.durable >= self.last_with_rows(Position::MAX));
+    }
+}
+
+fn environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().expect("a number"))
+}
+
+fn run(seed: u64, loud: bool) -> u64 {
+    let mut trial = Trial::new(seed);
+    trial.disk.world().loud = loud;
+    if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| trial.run())) {
+        let what = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        panic!(
+            "seed {seed}: {}\nagain: CATCHMENT_SEED={seed} cargo test -p catchment-storage simulation",
+            what.unwrap_or("?")
+        );
+    }
+    trial.disk.trace()
+}
+
+#[test]
+fn a_simulation_keeps_every_row_once_whatever_the_disk_does() {
+    if let Some(seed) = environment("CATCHMENT_SEED") {
+        run(seed, true);
+        return;
+    }
+    let seeds = environment("CATCHMENT_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    match next.fetch_add(1, Ordering::Relaxed) {
+                        seed if seed < seeds => run(seed, false),
+                        _ => break,
+                    };
+                }
+            });
+        }
+    });
+}
+
+/// Or a seed would be worth nothing.
+#[test]
+fn a_simulation_of_one_seed_is_the_same_each_time() {
+    for seed in 0..8 {
+        assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
+    }
+}
