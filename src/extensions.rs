@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use catchment_dashboard::health_check;
+use catchment_pipeline::batch::TimeLimits;
 use catchment_pipeline::component::{ExtensionPlan, ExtensionSpec, Spec, Stability};
 use catchment_pipeline::config::{ByteSize, Plan, Planned, Section};
 use catchment_pipeline::log::{Log, Options};
@@ -116,9 +117,16 @@ impl StoresPlan {
         flush(new).filter(|wanted| flush(self).is_some_and(|now| now != *wanted))
     }
 
+    /// Which times the lake is to take from now on, if `new` says otherwise.
+    pub fn new_accept(&self, new: &StoresPlan) -> Option<TimeLimits> {
+        let accept = |plan: &StoresPlan| plan.lake.as_ref().map(|lake| lake.accept);
+        accept(new).filter(|wanted| accept(self).is_some_and(|now| now != *wanted))
+    }
+
     /// From a plan that was applied as far as it can be.
-    pub fn take_flush(&mut self, new: StoresPlan) {
+    pub fn take_over(&mut self, new: StoresPlan) {
         if let (Some(lake), Some(new)) = (&mut self.lake, new.lake) {
+            lake.accept = new.accept;
             (lake.flush_interval, lake.flush_size) = (new.flush_interval, new.flush_size);
         }
     }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | receivers, processors, exporters, pipelines | restarts what changed |
 //! | `dashboard`, `health_check`, own metrics' Prometheus endpoints | starts, restarts, stops; a socket whose endpoint stays is kept |
-//! | `lake`: `flush_interval`, `flush_size` | applies |
+//! | `lake`: `flush_interval`, `flush_size`, `accept` | applies |
 //! | `service::telemetry`: level of logs, readers that push, traces | applies |
 //! | the lake's and the log's place, size and columns; `logs::encoding`, `metrics::level`, `resource`; `admission` | says that it takes a restart |
 
@@ -71,13 +71,17 @@ impl App {
             lake.set_flush(interval, size);
             what.push_str("; the lake flushes as told now");
         }
+        if let (Some(lake), Some(limits)) = (&self.lake, self.stores.new_accept(&stores)) {
+            lake.set_accepts(limits);
+            what.push_str("; the lake takes the times it is told now");
+        }
         let fixed = self.fixed(&plan, &stores);
         if !fixed.is_empty() {
             let fixed = fixed.join(", ");
             tracing::warn!("what takes a restart of the process stays as it was: {fixed}");
             what = format!("{what}; not without a restart: {fixed}");
         }
-        self.stores.take_flush(stores);
+        self.stores.take_over(stores);
         Ok(what)
     }
 

@@ -6,6 +6,7 @@
 //!     path: ./data
 //!     flush_interval: 60s            # how long rows stay in memory only (the log has them on disk)
 //!     flush_size: 64MiB              # of hot rows that start a flush early
+//!     accept: { late: 14d, future: 10m }   # how far from now the time of a row may lie; 0: no limit
 //!     promoted: { team: string }     # resource attributes that become typed columns, besides the default ones
 //!     maintenance: {...}             # see `maintain::policy`
 //!     retention: { metrics: 15d }
@@ -16,14 +17,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use catchment_pipeline::batch::TimeLimits;
 use catchment_pipeline::config::{ByteSize, Section};
 
-use crate::maintain::MaintenancePlan;
+use crate::maintain::{MaintenancePlan, Retention};
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_SIZE: u64 = 64 << 20;
 const SMALLEST_SIZE: u64 = 1 << 20;
+/// A day less than raw metrics are kept by default: what was acknowledged is not dropped as too old at once.
+const DEFAULT_LATE: Duration = Duration::from_secs(14 * 86_400);
+/// As Prometheus and Mimir have it.
+const DEFAULT_FUTURE: Duration = Duration::from_secs(600);
 const DEFAULT_LOG_SIZE: u64 = 1 << 30;
 
 /// Checked keys of `extensions: lake`.
@@ -35,6 +41,8 @@ pub struct LakePlan {
     pub flush_size: u64,
     /// Resource attribute key to type: `string`, `int`, `double`, `bool`.
     pub promoted: BTreeMap<String, String>,
+    /// Rows of other times are refused, and the sender is told.
+    pub accept: TimeLimits,
     pub log: LogPlan,
     pub maintenance: MaintenancePlan,
 }
@@ -78,8 +86,34 @@ impl LakePlan {
         }
         let log = LogPlan::read(section.section("log"), &path);
         let maintenance = MaintenancePlan::read(section);
-        LakePlan { path, flush_interval, flush_size, promoted, log, maintenance }
+        let accept = accept(section.section("accept"), &maintenance.retention);
+        LakePlan { path, flush_interval, flush_size, promoted, accept, log, maintenance }
     }
+}
+
+/// What is dropped at once is better refused: its sender can be told.
+fn accept(section: Option<Section>, retention: &Retention) -> TimeLimits {
+    let shortest = retention.shortest();
+    let mut late = shortest.map_or(DEFAULT_LATE, |(keep, _)| keep.min(DEFAULT_LATE));
+    let mut future = DEFAULT_FUTURE;
+    if let Some(mut section) = section {
+        late = section.or("late", late);
+        future = section.or("future", future);
+        if let Some((keep, table)) = shortest {
+            let mend = format!("at most what `retention` keeps, or keep `{table}` longer");
+            if late > keep {
+                section.mistake("late", format!("rows of `{table}` so late would be dropped as too old at once"), mend);
+            } else if late.is_zero() {
+                section.warning(
+                    "late",
+                    format!("old rows of `{table}` are taken, and dropped as too old at once"),
+                    mend,
+                );
+            }
+        }
+    }
+    let limit = |limit: Duration| Some(limit).filter(|limit| !limit.is_zero());
+    TimeLimits { late: limit(late), future: limit(future) }
 }
 
 impl LogPlan {
@@ -113,6 +147,20 @@ mod tests {
         let plan = LakePlan::read(&mut Section::parse(yaml));
         assert_eq!(plan.log, LogPlan { path: "l".into(), max_size: 5, memory: true });
         assert_eq!((plan.flush_interval, plan.flush_size), (Duration::from_secs(5), 2_000_000));
+        let day = Duration::from_secs(86_400);
+        let limits = |yaml| LakePlan::read(&mut Section::parse(yaml)).accept;
+        let default = TimeLimits { late: Some(14 * day), future: Some(Duration::from_secs(600)) };
+        assert_eq!(limits("path: d"), default);
+        assert_eq!(limits("accept: {late: 3d}"), TimeLimits { late: Some(3 * day), ..default });
+        let shorter = TimeLimits { late: Some(3 * day), ..default };
+        assert_eq!(limits("retention: {logs: 3d}"), shorter);
+        assert!(
+            mistakes("{retention: {logs: 3d}, accept: {late: 4d}}").contains("rows of `logs` so late would be dropped")
+        );
+        let all = "metrics: forever, histograms: forever, exp_histograms: forever, summaries: forever, logs: forever, spans: forever";
+        let yaml = format!("{{retention: {{{all}}}, accept: {{late: 1y}}}}");
+        assert_eq!((mistakes(&yaml), limits(&yaml).late), (String::new(), Some(365 * day)));
+        assert_eq!(limits("accept: {late: 0, future: 0}"), TimeLimits { late: None, future: None });
         assert_eq!(plan.promoted.get("team").map(String::as_str), Some("string"));
     }
 

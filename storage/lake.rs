@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
-use catchment_pipeline::batch::{Rows, Table};
+use catchment_pipeline::batch::{Rows, Table, TimeLimits};
 use catchment_pipeline::log::Position;
 use tokio::sync::watch;
 
@@ -41,6 +41,8 @@ pub struct Options {
     pub flush_size: u64,
     /// Resource attribute key to type: `string`, `int`, `double`, `bool`.
     pub promoted: BTreeMap<String, String>,
+    /// Which times rows may have: for whoever appends to ask ([`Lake::accepts`]); [`Lake::append`] takes any.
+    pub accept: TimeLimits,
     /// Which log the positions of [`Lake::append`] come from. Positions of another log are not compared: give the
     /// log's own identity, and a fresh one for a log in memory.
     pub log_id: String,
@@ -56,6 +58,7 @@ impl Options {
             flush_interval: Duration::from_secs(60),
             flush_size: 64 << 20,
             promoted: BTreeMap::new(),
+            accept: TimeLimits::default(),
             log_id: "log".to_owned(),
             maintenance: MaintenancePlan { enabled: false, ..MaintenancePlan::default() },
             merged: Shape::MERGED,
@@ -68,6 +71,7 @@ impl Options {
             flush_interval: plan.flush_interval,
             flush_size: plan.flush_size,
             promoted: plan.promoted.clone(),
+            accept: plan.accept,
             log_id: log_id.into(),
             maintenance: plan.maintenance.clone(),
             merged: Shape::MERGED,
@@ -118,6 +122,7 @@ pub(crate) struct Shared {
     pub(crate) maintained: Mutex<MaintenanceReport>,
     report: Mutex<FlushReport>,
     durable: watch::Sender<Position>,
+    accept: watch::Sender<TimeLimits>,
     /// Position of the last row appended.
     changes: watch::Sender<Position>,
     holder: Mutex<Weak<String>>,
@@ -236,6 +241,16 @@ impl Lake {
         // Whoever flushes counts the new interval from its last flush.
         drop(lock(&self.shared.signal));
         self.shared.wake.notify_all();
+    }
+
+    /// Which times rows may have.
+    pub fn accepts(&self) -> watch::Receiver<TimeLimits> {
+        self.shared.accept.subscribe()
+    }
+
+    /// Changes which times rows may have, from now on.
+    pub fn set_accepts(&self, limits: TimeLimits) {
+        self.shared.accept.send_replace(limits);
     }
 
     /// Moves to the position of the last row appended, once it is visible to SQL.
@@ -366,6 +381,7 @@ impl Shared {
             maintained: Mutex::default(),
             report: Mutex::default(),
             durable: watch::Sender::new(position),
+            accept: watch::Sender::new(options.accept),
             changes: watch::Sender::new(position),
             holder: Mutex::default(),
             signal: Mutex::default(),

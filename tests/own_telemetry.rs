@@ -47,7 +47,7 @@ impl Bench {
         let catchment = Catchment::start(&format!(
             "
 extensions:
-  lake: {{ path: {}, flush_interval: 1s }}
+  lake: {{ path: {}, flush_interval: 1s, {} }}
   dashboard: {{ endpoint: localhost:0 }}
 receivers:
   otlp: {{ protocols: {{ http: {{ endpoint: localhost:0 }} }} }}
@@ -74,6 +74,7 @@ service:
     metrics/own: {{ receivers: [internal_telemetry], exporters: [parquet] }}
 ",
             folder.path().display(),
+            harness::ANY_TIME,
             away.local_addr().unwrap(),
             sink = sink.address,
         ));
@@ -110,7 +111,7 @@ type Expected = (&'static str, &'static str, &'static str, fn(f64) -> bool);
 
 const EXPECTED: &[Expected] = &[
     ("catchment.receiver.accepted", "component.id", "otlp", |v| v == POINTS as f64),
-    ("catchment.receiver.refused", "component.id", "otlp", |v| v == 1.0),
+    ("catchment.receiver.refused", "error.type", "rejected", |v| v == 1.0),
     ("catchment.receiver.refused_requests", "error.type", "malformed", |v| v == 1.0),
     ("catchment.processor.incoming", "component.id", "memory_limiter", |v| v == POINTS as f64),
     ("catchment.processor.outgoing", "pipeline.id", "metrics", |v| v == POINTS as f64),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::sink::Sink;
-use harness::{Catchment, PATIENCE, client, load};
+use harness::{ANY_TIME, Catchment, PATIENCE, client, load};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -53,7 +53,7 @@ impl Config {
         let text = format!(
             "
 extensions:
-  lake: {{ path: {}, {more} }}
+  lake: {{ path: {}, {ANY_TIME}, {more} }}
   dashboard: {{ endpoint: localhost:0 }}
   {extensions}
 receivers:

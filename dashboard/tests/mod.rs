@@ -166,6 +166,7 @@ pub(crate) fn snapshot() -> Snapshot {
             accepted_items: 123_456,
             accepted_per_second: 1234.5,
             refused_items: 0,
+            refused_by_reason: Default::default(),
             last_error: None,
         }],
         processors: vec![engine::Processor {

@@ -1,11 +1,11 @@
 //! `parquet`: keeps telemetry in the lake. Rows are visible to SQL when `export` returns, and the cursor moves when
-//! they are in files. Needs the `lake` extension.
+//! they are in files. Needs the `lake` extension, whose `accept` says which times rows may have.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use catchment_pipeline::batch::{Batch, Signal};
+use catchment_pipeline::batch::{Batch, Signal, TimeLimits};
 use catchment_pipeline::component::{
     Context, ExportError, Exporter, ExporterPlan, ExporterSettings, ExporterSpec, Spec, Stability,
 };
@@ -80,6 +80,10 @@ impl Exporter for Parquet {
 
     fn durable(&self) -> Option<watch::Receiver<Position>> {
         Some(self.lake.durable())
+    }
+
+    fn accepts(&self) -> Option<watch::Receiver<TimeLimits>> {
+        Some(self.lake.accepts())
     }
 
     async fn shutdown(&self) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ pub mod attributes;
 pub(crate) mod ids;
 mod rows;
 mod schema;
+pub(crate) mod times;
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +16,7 @@ use bytes::Bytes;
 pub use rows::Rows;
 pub use schema::Table;
 pub(crate) use schema::{EVENT, EXEMPLAR, LINK, QUANTILE};
+pub use times::{TimeLimits, Times};
 
 use crate::otlp;
 
@@ -48,6 +50,7 @@ struct Inner {
     items: usize,
     /// Of `items`; see `otlp::valid`.
     invalid: usize,
+    times: OnceLock<Times>,
     otlp: OnceLock<Bytes>,
     rows: OnceLock<Rows>,
 }
@@ -55,13 +58,15 @@ struct Inner {
 impl Batch {
     /// Takes the bytes of an `Export{Metrics,Logs,Trace}ServiceRequest`, after one checking walk over all of them.
     pub fn from_otlp(signal: Signal, bytes: Bytes) -> Result<Batch, otlp::Malformed> {
-        let otlp::Checked { items, invalid } = otlp::inspect(signal, &bytes)?;
-        Ok(Batch(Arc::new(Inner { signal, items, invalid, otlp: OnceLock::from(bytes), rows: OnceLock::new() })))
+        let otlp::Checked { items, invalid, times } = otlp::inspect(signal, &bytes)?;
+        let (times, otlp) = (OnceLock::from(times), OnceLock::from(bytes));
+        Ok(Batch(Arc::new(Inner { signal, items, invalid, times, otlp, rows: OnceLock::new() })))
     }
 
     /// Bytes that were in a `Batch` before, and went through the log under a checksum: not checked again.
     pub(crate) fn from_checked_otlp(signal: Signal, bytes: Bytes, items: usize) -> Batch {
-        Batch(Arc::new(Inner { signal, items, invalid: 0, otlp: OnceLock::from(bytes), rows: OnceLock::new() }))
+        let otlp = OnceLock::from(bytes);
+        Batch(Arc::new(Inner { signal, items, invalid: 0, times: OnceLock::new(), otlp, rows: OnceLock::new() }))
     }
 
     pub fn from_rows(signal: Signal, rows: Rows) -> Batch {
@@ -69,6 +74,7 @@ impl Batch {
             signal,
             items: rows.len(),
             invalid: 0,
+            times: OnceLock::new(),
             otlp: OnceLock::new(),
             rows: OnceLock::from(rows),
         }))
@@ -98,6 +104,20 @@ impl Batch {
             0 => self,
             _ => Batch::from_rows(self.signal(), otlp::valid::without_invalid(self.rows())),
         }
+    }
+
+    /// From when to when its items are; may be wider than the truth.
+    pub fn times(&self) -> Times {
+        *self.0.times.get_or_init(|| Times::of(self.rows()))
+    }
+
+    /// The batch, or what is left of it when the items outside of `window` are taken out.
+    pub(crate) fn within(&self, window: &times::Window) -> (Batch, times::Outside) {
+        if window.holds(self.times()) {
+            return (self.clone(), times::Outside::default());
+        }
+        let (rows, outside) = window.cut(self.rows());
+        (Batch::from_rows(self.signal(), rows), outside)
     }
 
     /// The very same batch, not an equal one: nothing was changed between the two handles.
@@ -143,7 +163,7 @@ impl Batch {
         let items = batches.iter().map(Batch::items).sum();
         let invalid = batches.iter().map(|batch| batch.0.invalid).sum();
         let otlp = OnceLock::from(Bytes::from(bytes));
-        Batch(Arc::new(Inner { signal, items, invalid, otlp, rows: OnceLock::new() }))
+        Batch(Arc::new(Inner { signal, items, invalid, times: OnceLock::new(), otlp, rows: OnceLock::new() }))
     }
 
     /// Batches of at most `max_items` (at least 1) each, in order; their rows share this batch's columns.

@@ -21,7 +21,7 @@ pub use encoding::Encoding;
 pub use occasionally::Occasionally;
 pub use settings::{ExporterSettings, Grouping, OnFull, Retry};
 
-use crate::batch::{Batch, Signal};
+use crate::batch::{Batch, Signal, TimeLimits};
 use crate::config::Section;
 use crate::log::Position;
 
@@ -225,6 +225,13 @@ pub trait Exporter: Send + Sync {
     /// For an exporter that makes data durable later than `export` returns: the position up to which it
     /// has. The engine moves the cursor only that far. `None`: durable when `export` returns.
     fn durable(&self) -> Option<watch::Receiver<Position>> {
+        None
+    }
+
+    /// For an exporter that takes only some times: which. Items of other times are refused before they are acknowledged,
+    /// from every pipeline that the exporter is in, and the sender is told. Asked once; what the channel holds counts, so
+    /// that the limits may change. `None`: any time, and none at all.
+    fn accepts(&self) -> Option<watch::Receiver<TimeLimits>> {
         None
     }
 

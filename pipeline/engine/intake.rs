@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
 use super::meters::lock;
 use super::registry::{ProcessorMeters, ReceiverMeters};
-use crate::batch::{Batch, Signal};
+use crate::batch::times::Outside;
+use crate::batch::{Batch, Signal, TimeLimits};
 use crate::component::{Accept, Accepted, Grouping, Processor, Refused};
 use crate::log::{Entry, Log, Pipelines};
 use crate::otlp;
@@ -60,50 +62,87 @@ pub(super) struct Routes {
     _in_use: DropGuard,
 }
 
+/// A pipeline, and what its exporters take.
+pub(super) struct Way {
+    pub chain: Arc<Chain>,
+    pub limits: Vec<watch::Receiver<TimeLimits>>,
+}
+
+impl Way {
+    /// `None`: any time, and none at all.
+    fn limits(&self) -> Option<TimeLimits> {
+        self.limits.iter().map(|limits| *limits.borrow()).reduce(TimeLimits::and)
+    }
+}
+
 struct Route {
-    chains: Vec<Arc<Chain>>,
-    /// All of `chains`, as the log names them.
+    ways: Vec<Way>,
+    /// The pipelines of all `ways`, as the log names them.
     all: Pipelines,
 }
 
 impl Routes {
-    pub fn new(chains: impl IntoIterator<Item = (Signal, Arc<Chain>)>) -> Routes {
-        let mut by_signal: HashMap<Signal, Vec<Arc<Chain>>> = HashMap::new();
-        for (signal, chain) in chains {
-            by_signal.entry(signal).or_default().push(chain);
+    pub fn new(ways: impl IntoIterator<Item = (Signal, Way)>) -> Routes {
+        let mut by_signal: HashMap<Signal, Vec<Way>> = HashMap::new();
+        for (signal, way) in ways {
+            by_signal.entry(signal).or_default().push(way);
         }
-        let routes = by_signal.into_iter().map(|(signal, chains)| {
-            let all = Pipelines::new(chains.iter().map(|chain| chain.id.as_str()));
-            (signal, Route { chains, all })
+        let routes = by_signal.into_iter().map(|(signal, ways)| {
+            let all = Pipelines::new(ways.iter().map(|way| way.chain.id.as_str()));
+            (signal, Route { ways, all })
         });
         let over = CancellationToken::new();
         Routes { routes: routes.collect(), _in_use: over.clone().drop_guard(), over }
     }
 }
 
+/// What a route takes of a batch.
+struct Taken {
+    /// One for each way; the same handle where ways take the same.
+    batches: Vec<Batch>,
+    /// What at least one way did not take.
+    outside: Outside,
+}
+
 impl Route {
-    /// What is to be logged: a batch that several pipelines left as it was is there once, for all of them.
-    fn entries(&self, batch: &Batch) -> Result<Vec<Entry>, Refused> {
-        if self.chains.iter().all(|chain| chain.stages.is_empty()) {
-            return Ok(vec![Entry { pipelines: self.all.clone(), batch: batch.clone() }]);
+    /// A batch whose times every exporter takes, which is the rule, costs two comparisons.
+    fn within(&self, batch: &Batch, now: SystemTime) -> Taken {
+        let all = || Taken { batches: vec![batch.clone(); self.ways.len()], outside: Outside::default() };
+        let limits: Vec<_> = self.ways.iter().map(Way::limits).collect();
+        let Some(strictest) = limits.iter().copied().flatten().reduce(TimeLimits::and) else { return all() };
+        let window = strictest.window(now);
+        if window.holds(batch.times()) {
+            return all();
         }
-        let mut untouched = Vec::new();
+        let (within, outside) = batch.within(&window);
+        let way = |limits: Option<TimeLimits>| match limits {
+            None => batch.clone(),
+            Some(limits) if limits == strictest => within.clone(),
+            Some(limits) => batch.within(&limits.window(now)).0,
+        };
+        Taken { batches: limits.into_iter().map(way).collect(), outside }
+    }
+
+    /// What is to be logged: a batch that several pipelines left as it was is there once, for all of them.
+    fn entries(&self, batches: &[Batch]) -> Result<Vec<Entry>, Refused> {
+        let mut untouched: Vec<(&Batch, Vec<&str>)> = Vec::new();
         let mut entries = Vec::new();
-        for chain in &self.chains {
+        for (Way { chain, .. }, batch) in self.ways.iter().zip(batches).filter(|(_, batch)| !batch.is_empty()) {
             for out in chain.process(batch)? {
-                match out.is_same(batch) {
-                    true => untouched.push(chain),
-                    false => entries.push(Entry { pipelines: chain.alone.clone(), batch: out }),
+                if !out.is_same(batch) {
+                    entries.push(Entry { pipelines: chain.alone.clone(), batch: out });
+                    continue;
+                }
+                match untouched.iter_mut().find(|(other, _)| other.is_same(batch)) {
+                    Some((_, ids)) => ids.push(&chain.id),
+                    None => untouched.push((batch, vec![&chain.id])),
                 }
             }
         }
-        if !untouched.is_empty() {
-            let pipelines = match untouched.len() == self.chains.len() {
-                true => self.all.clone(),
-                false => Pipelines::new(untouched.iter().map(|chain| chain.id.as_str())),
-            };
-            entries.push(Entry { pipelines, batch: batch.clone() });
-        }
+        entries.extend(untouched.into_iter().map(|(batch, ids)| {
+            let all = ids.len() == self.ways.len();
+            Entry { pipelines: if all { self.all.clone() } else { Pipelines::new(ids) }, batch: batch.clone() }
+        }));
         Ok(entries)
     }
 }
@@ -127,17 +166,24 @@ impl Intake {
         std::mem::replace(&mut *current, Arc::new(routes)).over.clone()
     }
 
-    /// What the sender is told about its invalid items.
-    fn invalid(&self, signal: Signal, items: usize) -> Accepted {
-        if items == 0 {
-            return Accepted::default();
+    /// What the sender is told about items that were taken out.
+    fn told(&self, signal: Signal, invalid: usize, outside: &Outside) -> Accepted {
+        let mut reasons = Vec::new();
+        if invalid > 0 {
+            reasons.push(format!("{invalid} invalid: {}", otlp::valid::reason(signal)));
         }
-        let reason = format!("{items} invalid: {}", otlp::valid::reason(signal));
-        self.meters.failure.set(&reason);
-        Accepted { rejected: items, reason }
+        if outside.items() > 0 {
+            reasons.push(format!("{} of a time that is not taken: {outside}", outside.items()));
+        }
+        let reason = reasons.join("; ");
+        if !reason.is_empty() {
+            self.meters.failure.set(&reason);
+        }
+        Accepted { rejected: invalid + outside.items(), reason }
     }
 
-    async fn take(&self, batch: Batch) -> Result<(), Refused> {
+    /// Takes `batch` but for what it reports; `invalid` items were taken out before. False: nothing of it was left.
+    async fn take(&self, batch: Batch, invalid: usize, now: SystemTime) -> Result<(Accepted, bool), Refused> {
         // Held until the batch is in the log: see `set_routes`.
         let routes = self.routes.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let signal = batch.signal();
@@ -146,11 +192,18 @@ impl Intake {
                 reason: format!("no pipeline carries {} from receiver `{}`", signal.name(), self.id),
             });
         };
-        let entries = route.entries(&batch)?;
+        let Taken { batches, outside } = route.within(&batch, now);
+        let told = self.told(signal, invalid, &outside);
+        if batches.iter().all(Batch::is_empty) {
+            self.meters.refused.outside(&outside);
+            return Ok((told, false));
+        }
+        let entries = route.entries(&batches)?;
         if !entries.is_empty() {
             self.log.append_all(entries).instrument(tracing::debug_span!("append")).await?;
         }
-        Ok(())
+        self.meters.refused.outside(&outside);
+        Ok((told, true))
     }
 }
 
@@ -158,28 +211,32 @@ impl Intake {
 impl Accept for Intake {
     async fn accept(&self, batch: Batch) -> Result<Accepted, Refused> {
         let (invalid, all) = (batch.invalid_items(), batch.items());
-        if all == 0 {
-            return Ok(Accepted::default());
-        }
-        let accepted = self.invalid(batch.signal(), invalid);
-        if invalid == all {
-            self.meters.refused.add(invalid);
-            return Err(Refused::Rejected { reason: accepted.reason });
-        }
+        let signal = batch.signal();
         let batch = batch.without_invalid();
         let items = batch.items();
-        let signal = batch.signal().name();
-        let span = tracing::debug_span!("receive", otel.kind = "consumer", component.id = %self.id, signal, items);
-        match self.take(batch).instrument(span).await {
-            Ok(()) => {
-                self.meters.accepted.add(items);
-                self.meters.refused.add(accepted.rejected);
-                Ok(accepted)
+        let outcome = match items {
+            0 => Ok((self.told(signal, invalid, &Outside::default()), all == 0)),
+            _ => {
+                let (id, signal) = (&self.id, signal.name());
+                let span = tracing::debug_span!("receive", otel.kind = "consumer", component.id = %id, signal, items);
+                self.take(batch, invalid, SystemTime::now()).instrument(span).await
             }
-            Err(refused) => {
-                self.meters.refused.add(all);
-                self.meters.failure.set(refused.to_string());
-                Err(refused)
+        };
+        let refused = &self.meters.refused;
+        match outcome {
+            Ok((told, some)) => {
+                refused.invalid.add(invalid);
+                self.meters.accepted.add(all - told.rejected);
+                // When nothing is left, there is no success to be partial.
+                if some { Ok(told) } else { Err(Refused::Rejected { reason: told.reason }) }
+            }
+            Err(error) => {
+                match error {
+                    Refused::Busy { .. } => refused.busy.add(all),
+                    Refused::Rejected { .. } => refused.rejected.add(all),
+                }
+                self.meters.failure.set(error.to_string());
+                Err(error)
             }
         }
     }

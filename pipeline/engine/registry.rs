@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::meters::{LastFailure, Meter, lock, unix_ms};
 use super::status::{self, Address, Backlog, Memory, Pipeline, Reload, Snapshot, State};
+use crate::batch::times::Outside;
 use crate::component::{Admission, MemoryGauge};
 
 /// A cheap handle on what runs; clones share it. `snapshot` takes microseconds and may be asked at any rate.
@@ -43,8 +44,38 @@ pub(super) struct ReceiverMeters {
     pub state: StateCell,
     pub addresses: Mutex<Vec<Address>>,
     pub accepted: Meter,
-    pub refused: Meter,
+    pub refused: Refusals,
     pub failure: LastFailure,
+}
+
+/// Items a sender was told are not taken.
+#[derive(Default)]
+pub(super) struct Refusals {
+    pub busy: Meter,
+    pub rejected: Meter,
+    pub invalid: Meter,
+    pub too_old: Meter,
+    pub too_far_in_future: Meter,
+    pub no_time: Meter,
+}
+
+impl Refusals {
+    pub fn outside(&self, outside: &Outside) {
+        self.too_old.add(outside.too_old);
+        self.too_far_in_future.add(outside.too_far_in_future);
+        self.no_time.add(outside.no_time);
+    }
+
+    fn read(&self) -> status::Refusals {
+        status::Refusals {
+            busy: self.busy.total(),
+            rejected: self.rejected.total(),
+            invalid: self.invalid.total(),
+            too_old: self.too_old.total(),
+            too_far_in_future: self.too_far_in_future.total(),
+            no_time: self.no_time.total(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -164,7 +195,8 @@ impl ReceiverMeters {
             addresses: lock(&self.addresses).clone(),
             accepted_items: self.accepted.total(),
             accepted_per_second: self.accepted.rate(),
-            refused_items: self.refused.total(),
+            refused_items: self.refused.read().total(),
+            refused_by_reason: self.refused.read(),
             last_error: self.failure.get(),
         }
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::attempt::Pace;
-use super::intake::{Chain, Routes, Stage};
+use super::intake::{Chain, Routes, Stage, Way};
 use super::plan::{Plan, Planned};
 use super::registry::{ExporterMeters, ProcessorMeters, ReceiverMeters};
 use super::running::{BuiltReceiver, ExporterWiring, RunningExporter};
-use super::{Engine, RunningReceiver};
+use super::{Engine, Graph, RunningReceiver};
 use crate::component::{Context, ProcessorPlan, ReceiverPlan, Stage as Built};
 use crate::config::Pipeline;
 use crate::log::Pipelines;
@@ -85,13 +85,13 @@ impl Engine {
         self.plan = plan;
         self.graph.chains = wanted.chains;
         let old_ways = self.graph.receivers.iter().map(|(id, receiver)| {
-            let over = receiver.intake.set_routes(routes(&self.plan, &self.graph.chains, id));
+            let over = receiver.intake.set_routes(routes(&self.plan, &self.graph, id));
             over.cancelled_owned()
         });
         let old_ways = join_all(old_ways.collect::<Vec<_>>());
         for receiver in built {
             let id = receiver.id().to_owned();
-            let routes = routes(&self.plan, &self.graph.chains, &id);
+            let routes = routes(&self.plan, &self.graph, &id);
             self.graph.receivers.insert(id, receiver.run(&self.starter, routes));
         }
         // Exporters read what came by their old pipelines until nothing more can.
@@ -229,7 +229,7 @@ impl Engine {
         for (planned, meters) in undo.receivers {
             match BuiltReceiver::build(&self.starter, &planned, Some(meters)).await {
                 Ok(built) => {
-                    let routes = routes(&self.plan, &self.graph.chains, &planned.id);
+                    let routes = routes(&self.plan, &self.graph, &planned.id);
                     self.graph.receivers.insert(planned.id.clone(), built.run(&self.starter, routes));
                 }
                 Err(error) => self.broken(&error),
@@ -275,7 +275,11 @@ fn find<'a, P: ?Sized>(list: &'a [Planned<P>], id: &str) -> Option<&'a Planned<P
     list.iter().find(|planned| planned.id == id)
 }
 
-fn routes(plan: &Plan, chains: &BTreeMap<String, Arc<Chain>>, receiver: &str) -> Routes {
+fn routes(plan: &Plan, graph: &Graph, receiver: &str) -> Routes {
     let pipelines = plan.pipelines.iter().filter(|pipeline| pipeline.receivers.iter().any(|id| id == receiver));
-    Routes::new(pipelines.filter_map(|pipeline| Some((pipeline.signal, chains.get(&pipeline.id)?.clone()))))
+    Routes::new(pipelines.filter_map(|pipeline| {
+        let exporters = pipeline.exporters.iter().filter_map(|id| graph.exporters.get(id));
+        let limits = exporters.filter_map(|exporter| exporter.accepts.clone()).collect();
+        Some((pipeline.signal, Way { chain: graph.chains.get(&pipeline.id)?.clone(), limits }))
+    }))
 }

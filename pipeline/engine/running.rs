@@ -17,6 +17,7 @@ use super::meters::lock;
 use super::plan::Planned;
 use super::registry::{ExporterMeters, ReceiverMeters};
 use super::status::{Address, Backlog, State};
+use crate::batch::TimeLimits;
 use crate::component::{Context, ExporterPlan, Grouping, Outlet, Receiver, ReceiverPlan};
 use crate::log::{Log, Pipelines, Start};
 
@@ -138,6 +139,8 @@ pub(super) struct RunningExporter {
     task: JoinHandle<()>,
     /// For an exporter that rebuilds from the log: comes once it holds what the log held when it started.
     pub caught_up: Option<oneshot::Receiver<()>>,
+    /// See [`crate::component::Exporter::accepts`].
+    pub accepts: Option<watch::Receiver<TimeLimits>>,
 }
 
 impl RunningExporter {
@@ -166,6 +169,7 @@ impl RunningExporter {
             durable_log: starter.durable_log,
             seed: u64::from(std::process::id()) << 32,
         };
+        let accepts = attempts.exporter.accepts();
         let rebuilds = attempts.exporter.durable().is_some();
         let (tell, caught_up) = oneshot::channel();
         let delivery = Delivery::new(attempts, cursor, wiring.groupings.clone(), (starter.log.head(), tell));
@@ -186,7 +190,7 @@ impl RunningExporter {
             let _ = ended.send(format!("exporter `{id}`: {why}"));
         });
         let caught_up = Some(caught_up).filter(|_| rebuilds);
-        Ok(RunningExporter { wiring: wiring.clone(), meters, pace, task, caught_up })
+        Ok(RunningExporter { wiring: wiring.clone(), meters, pace, task, caught_up, accepts })
     }
 
     pub fn set_pace(&self, pace: Pace) {

@@ -69,7 +69,43 @@ pub struct Receiver {
     pub accepted_per_second: f64,
     /// Answered with "later" or "never".
     pub refused_items: u64,
+    pub refused_by_reason: Refusals,
     pub last_error: Option<Failure>,
+}
+
+/// Items by why they were refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Refusals {
+    /// To be sent again later: no room, or a processor that was told to wait.
+    pub busy: u64,
+    /// For good, for a reason that none of the following is.
+    pub rejected: u64,
+    /// By OTLP's data model: a span without ids, a histogram with too few buckets.
+    pub invalid: u64,
+    /// Older than an exporter of the pipeline takes.
+    pub too_old: u64,
+    /// Further ahead of the clock than an exporter of the pipeline takes.
+    pub too_far_in_future: u64,
+    /// A point or span whose time is not set, for an exporter that needs one.
+    pub no_time: u64,
+}
+
+impl Refusals {
+    /// By name, as in own telemetry.
+    pub fn by_name(&self) -> [(&'static str, u64); 6] {
+        [
+            ("busy", self.busy),
+            ("rejected", self.rejected),
+            ("invalid", self.invalid),
+            ("too_old", self.too_old),
+            ("too_far_in_future", self.too_far_in_future),
+            ("no_time", self.no_time),
+        ]
+    }
+
+    pub fn total(&self) -> u64 {
+        self.by_name().iter().map(|(_, items)| items).sum()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! What must hold for any input, for the fuzzer and for the crate's own tests, which include this file.
 //! prost with the official types is the oracle.
 
-use super::oracle::{invalid_items, rows_of};
+use super::oracle::{invalid_items, item_times, rows_of};
 use crate::batch::attributes::{self, Attributes, Value};
 use crate::batch::{Batch, Signal};
 use crate::otlp::{check, decode, encode, json};
@@ -14,6 +14,7 @@ pub fn bytes(signal: Signal, bytes: &[u8]) {
             Ok(_) => {
                 round_trip(signal, bytes);
                 printed(signal, bytes);
+                times(signal, bytes);
                 without_invalid(signal, bytes);
             }
             Err(error) => {
@@ -56,6 +57,17 @@ pub fn without_invalid(signal: Signal, bytes: &[u8]) {
     let (items, kept) = (batch.items(), batch.without_invalid());
     assert_eq!(kept.items(), items - invalid);
     assert_eq!(invalid_items(signal, kept.otlp()), Ok(0));
+}
+
+/// The walk's times are the items', or wider; the rows' are theirs.
+pub fn times(signal: Signal, bytes: &[u8]) {
+    let batch = Batch::from_otlp(signal, bytes.to_vec().into()).expect("it was checked");
+    let items = item_times(signal, bytes).expect("prost takes it");
+    let walked = batch.times();
+    assert!(items.iter().all(|time| (walked.earliest..=walked.latest).contains(time)), "{items:?} in {walked:?}");
+    let exact = Batch::from_rows(signal, batch.rows().clone()).times();
+    let expected = items.iter().min().zip(items.iter().max());
+    assert_eq!(expected, expected.and(Some((&exact.earliest, &exact.latest))));
 }
 
 /// Text from the JSON door: refused, or JSON whose bytes are whole and no larger than promised.

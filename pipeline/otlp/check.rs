@@ -2,7 +2,7 @@
 
 use super::wire::{Fault, Reader, Value, short_field};
 use super::{FREE_ITEMS, MAX_BYTES, MAX_DEPTH, MIN_ITEM_BYTES, Malformed, TOO_DEEP};
-use crate::batch::Signal;
+use crate::batch::{Signal, Times};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -44,6 +44,8 @@ struct Message {
     kinds: [Kind; 17],
     names: [&'static str; 17],
     rule: Rule,
+    /// Fields that are the item's time, the second where the first is 0; numbers of 0 name no field.
+    times: [u32; 2],
 }
 
 const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> Message {
@@ -54,11 +56,15 @@ const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> 
         (kinds[number], names[number]) = (kind, name);
         i += 1;
     }
-    Message { name, kinds, names, rule: Rule::None }
+    Message { name, kinds, names, rule: Rule::None, times: [0; 2] }
 }
 
 const fn ruled(rule: Rule, message: Message) -> Message {
     Message { rule, ..message }
+}
+
+const fn timed(times: [u32; 2], message: Message) -> Message {
+    Message { times, ..message }
 }
 
 use Kind::Message as Of;
@@ -130,68 +136,80 @@ static EXPONENTIAL_HISTOGRAM: Message = message(
     &[(1, "data_points", Item(&EXPONENTIAL_HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)],
 );
 static SUMMARY: Message = message("Summary", &[(1, "data_points", Item(&SUMMARY_DATA_POINT))]);
-static NUMBER_DATA_POINT: Message = message(
-    "NumberDataPoint",
-    &[
-        (2, "start_time_unix_nano", Fixed64),
-        (3, "time_unix_nano", Fixed64),
-        (4, "as_double", Fixed64),
-        (5, "exemplars", Of(&EXEMPLAR)),
-        (6, "as_int", Fixed64),
-        (7, "attributes", Pair),
-        (8, "flags", Varint),
-    ],
-);
-static HISTOGRAM_DATA_POINT: Message = ruled(
-    Rule::Buckets,
+static NUMBER_DATA_POINT: Message = timed(
+    [3, 0],
     message(
-        "HistogramDataPoint",
+        "NumberDataPoint",
+        &[
+            (2, "start_time_unix_nano", Fixed64),
+            (3, "time_unix_nano", Fixed64),
+            (4, "as_double", Fixed64),
+            (5, "exemplars", Of(&EXEMPLAR)),
+            (6, "as_int", Fixed64),
+            (7, "attributes", Pair),
+            (8, "flags", Varint),
+        ],
+    ),
+);
+static HISTOGRAM_DATA_POINT: Message = timed(
+    [3, 0],
+    ruled(
+        Rule::Buckets,
+        message(
+            "HistogramDataPoint",
+            &[
+                (2, "start_time_unix_nano", Fixed64),
+                (3, "time_unix_nano", Fixed64),
+                (4, "count", Fixed64),
+                (5, "sum", Fixed64),
+                (6, "bucket_counts", Fixed64s),
+                (7, "explicit_bounds", Fixed64s),
+                (8, "exemplars", Of(&EXEMPLAR)),
+                (9, "attributes", Pair),
+                (10, "flags", Varint),
+                (11, "min", Fixed64),
+                (12, "max", Fixed64),
+            ],
+        ),
+    ),
+);
+static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = timed(
+    [3, 0],
+    message(
+        "ExponentialHistogramDataPoint",
+        &[
+            (1, "attributes", Pair),
+            (2, "start_time_unix_nano", Fixed64),
+            (3, "time_unix_nano", Fixed64),
+            (4, "count", Fixed64),
+            (5, "sum", Fixed64),
+            (6, "scale", Varint),
+            (7, "zero_count", Fixed64),
+            (8, "positive", Of(&BUCKETS)),
+            (9, "negative", Of(&BUCKETS)),
+            (10, "flags", Varint),
+            (11, "exemplars", Of(&EXEMPLAR)),
+            (12, "min", Fixed64),
+            (13, "max", Fixed64),
+            (14, "zero_threshold", Fixed64),
+        ],
+    ),
+);
+static BUCKETS: Message = message("Buckets", &[(1, "offset", Varint), (2, "bucket_counts", Varints)]);
+static SUMMARY_DATA_POINT: Message = timed(
+    [3, 0],
+    message(
+        "SummaryDataPoint",
         &[
             (2, "start_time_unix_nano", Fixed64),
             (3, "time_unix_nano", Fixed64),
             (4, "count", Fixed64),
             (5, "sum", Fixed64),
-            (6, "bucket_counts", Fixed64s),
-            (7, "explicit_bounds", Fixed64s),
-            (8, "exemplars", Of(&EXEMPLAR)),
-            (9, "attributes", Pair),
-            (10, "flags", Varint),
-            (11, "min", Fixed64),
-            (12, "max", Fixed64),
+            (6, "quantile_values", Of(&VALUE_AT_QUANTILE)),
+            (7, "attributes", Pair),
+            (8, "flags", Varint),
         ],
     ),
-);
-static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = message(
-    "ExponentialHistogramDataPoint",
-    &[
-        (1, "attributes", Pair),
-        (2, "start_time_unix_nano", Fixed64),
-        (3, "time_unix_nano", Fixed64),
-        (4, "count", Fixed64),
-        (5, "sum", Fixed64),
-        (6, "scale", Varint),
-        (7, "zero_count", Fixed64),
-        (8, "positive", Of(&BUCKETS)),
-        (9, "negative", Of(&BUCKETS)),
-        (10, "flags", Varint),
-        (11, "exemplars", Of(&EXEMPLAR)),
-        (12, "min", Fixed64),
-        (13, "max", Fixed64),
-        (14, "zero_threshold", Fixed64),
-    ],
-);
-static BUCKETS: Message = message("Buckets", &[(1, "offset", Varint), (2, "bucket_counts", Varints)]);
-static SUMMARY_DATA_POINT: Message = message(
-    "SummaryDataPoint",
-    &[
-        (2, "start_time_unix_nano", Fixed64),
-        (3, "time_unix_nano", Fixed64),
-        (4, "count", Fixed64),
-        (5, "sum", Fixed64),
-        (6, "quantile_values", Of(&VALUE_AT_QUANTILE)),
-        (7, "attributes", Pair),
-        (8, "flags", Varint),
-    ],
 );
 static VALUE_AT_QUANTILE: Message = message("ValueAtQuantile", &[(1, "quantile", Fixed64), (2, "value", Fixed64)]);
 static EXEMPLAR: Message = message(
@@ -213,21 +231,24 @@ static RESOURCE_LOGS: Message = message(
 );
 static SCOPE_LOGS: Message =
     message("ScopeLogs", &[(1, "scope", Of(&SCOPE)), (2, "log_records", Item(&LOG_RECORD)), (3, "schema_url", Text)]);
-static LOG_RECORD: Message = message(
-    "LogRecord",
-    &[
-        (1, "time_unix_nano", Fixed64),
-        (2, "severity_number", Varint),
-        (3, "severity_text", Text),
-        (5, "body", Any),
-        (6, "attributes", Pair),
-        (7, "dropped_attributes_count", Varint),
-        (8, "flags", Fixed32),
-        (9, "trace_id", Id(16)),
-        (10, "span_id", Id(8)),
-        (11, "observed_time_unix_nano", Fixed64),
-        (12, "event_name", Text),
-    ],
+static LOG_RECORD: Message = timed(
+    [1, 11],
+    message(
+        "LogRecord",
+        &[
+            (1, "time_unix_nano", Fixed64),
+            (2, "severity_number", Varint),
+            (3, "severity_text", Text),
+            (5, "body", Any),
+            (6, "attributes", Pair),
+            (7, "dropped_attributes_count", Varint),
+            (8, "flags", Fixed32),
+            (9, "trace_id", Id(16)),
+            (10, "span_id", Id(8)),
+            (11, "observed_time_unix_nano", Fixed64),
+            (12, "event_name", Text),
+        ],
+    ),
 );
 
 static TRACES: Message = message("ExportTraceServiceRequest", &[(1, "resource_spans", Of(&RESOURCE_SPANS))]);
@@ -237,28 +258,31 @@ static RESOURCE_SPANS: Message = message(
 );
 static SCOPE_SPANS: Message =
     message("ScopeSpans", &[(1, "scope", Of(&SCOPE)), (2, "spans", Item(&SPAN)), (3, "schema_url", Text)]);
-static SPAN: Message = ruled(
-    Rule::Ids,
-    message(
-        "Span",
-        &[
-            (1, "trace_id", Id(16)),
-            (2, "span_id", Id(8)),
-            (3, "trace_state", Text),
-            (4, "parent_span_id", Id(8)),
-            (5, "name", Text),
-            (6, "kind", Varint),
-            (7, "start_time_unix_nano", Fixed64),
-            (8, "end_time_unix_nano", Fixed64),
-            (9, "attributes", Pair),
-            (10, "dropped_attributes_count", Varint),
-            (11, "events", Of(&EVENT)),
-            (12, "dropped_events_count", Varint),
-            (13, "links", Of(&LINK)),
-            (14, "dropped_links_count", Varint),
-            (15, "status", Of(&STATUS)),
-            (16, "flags", Fixed32),
-        ],
+static SPAN: Message = timed(
+    [7, 0],
+    ruled(
+        Rule::Ids,
+        message(
+            "Span",
+            &[
+                (1, "trace_id", Id(16)),
+                (2, "span_id", Id(8)),
+                (3, "trace_state", Text),
+                (4, "parent_span_id", Id(8)),
+                (5, "name", Text),
+                (6, "kind", Varint),
+                (7, "start_time_unix_nano", Fixed64),
+                (8, "end_time_unix_nano", Fixed64),
+                (9, "attributes", Pair),
+                (10, "dropped_attributes_count", Varint),
+                (11, "events", Of(&EVENT)),
+                (12, "dropped_events_count", Varint),
+                (13, "links", Of(&LINK)),
+                (14, "dropped_links_count", Varint),
+                (15, "status", Of(&STATUS)),
+                (16, "flags", Fixed32),
+            ],
+        ),
     ),
 );
 static EVENT: Message = message(
@@ -315,11 +339,13 @@ pub(crate) struct Checked {
     pub items: usize,
     /// Of `items`, those that OTLP's data model calls invalid.
     pub invalid: usize,
+    /// Of `items`; and of points that another kind of data replaced, so that it may be wider than the truth.
+    pub times: Times,
 }
 
 impl Checked {
     fn minus(self, other: Checked) -> Checked {
-        Checked { items: self.items - other.items, invalid: self.invalid - other.invalid }
+        Checked { items: self.items - other.items, invalid: self.invalid - other.invalid, times: self.times }
     }
 }
 
@@ -347,11 +373,15 @@ impl Walk {
         let mut one_of = (0, Checked::default());
         // For the message's rule: which ids are there, by field number; the lengths of fields 6 and 7.
         let (mut ids, mut lists) = (0u32, [0usize; 2]);
+        let mut times = [0u64; 2];
         loop {
             let (number, value) = match reader.next() {
                 Ok(Some(field)) => field,
                 Ok(None) => {
                     self.found.invalid += usize::from(!message.rule.holds(ids, lists));
+                    if message.times[0] != 0 {
+                        self.found.times.note(if times[0] == 0 { times[1] } else { times[0] });
+                    }
                     return Ok(());
                 }
                 Err(fault) => return self.fault(fault, (message.name, "")),
@@ -382,7 +412,14 @@ impl Walk {
                     outcome
                 }
                 (Varint | Varints, Value::Varint(_)) => Ok(()),
-                (Fixed64, Value::Fixed64(_)) => Ok(()),
+                (Fixed64, Value::Fixed64(value)) => {
+                    for (time, of) in times.iter_mut().zip(message.times) {
+                        if number == of {
+                            *time = value;
+                        }
+                    }
+                    Ok(())
+                }
                 (Fixed32, Value::Fixed32(_)) => Ok(()),
                 (Bytes, Value::Len(_)) => Ok(()),
                 (Id(len), Value::Len(id)) if id.len() == len || id.is_empty() => {

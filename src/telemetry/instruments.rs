@@ -4,7 +4,8 @@
 //! The log's own instruments are beside its code (`catchment.log.*`), as histograms cannot be observed afterwards.
 //!
 //! Attributes: `component.id` (`otlp/front`) and `component.kind` (`otlp`) on every component's, `pipeline.id` where
-//! each pipeline has its own instance, `table` on the lake's.
+//! each pipeline has its own instance, `error.type` where items are refused (`busy`, `rejected`, `invalid`, `too_old`,
+//! `too_far_in_future`, `no_time`), `table` on the lake's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -70,8 +71,12 @@ type Row<T> = (&'static str, Kind, &'static str, &'static str, Read<T>);
 #[rustfmt::skip]
 const RECEIVERS: &[Row<Receiver>] = &[
     ("catchment.receiver.accepted", Counter, "{item}", "Items in the log and acknowledged", |r| r.accepted_items as f64),
-    ("catchment.receiver.refused", Counter, "{item}", "Items answered with `later` or `never`", |r| r.refused_items as f64),
 ];
+
+/// Each reason is a series of its own.
+#[rustfmt::skip]
+const REFUSED: &Row<(&'static str, u64)> =
+    &("catchment.receiver.refused", Counter, "{item}", "Items answered with `later` (busy) or `never` (the other reasons)", |(_, items)| *items as f64);
 
 #[rustfmt::skip]
 const PROCESSORS: &[Row<Processor>] = &[
@@ -132,6 +137,14 @@ pub fn register(meters: &SdkMeterProvider, sources: Sources) {
             seen.0.receivers.iter().map(|r| (read(r), component(r))).collect()
         });
     }
+    add(&meter, &observed, REFUSED, |seen, read| {
+        let reasons = |r: &Receiver| {
+            let of =
+                |reason| component(&r.id, &r.kind).into_iter().chain([KeyValue::new("error.type", reason)]).collect();
+            r.refused_by_reason.by_name().map(|one| (read(&one), of(one.0)))
+        };
+        seen.0.receivers.iter().flat_map(reasons).collect()
+    });
     for row in PROCESSORS {
         let attributes = |p: &Processor| {
             let pipeline = KeyValue::new("pipeline.id", p.pipeline.clone());

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use catchment_dashboard::{HttpServer, Limits};
 use catchment_pipeline::component::{Admission, MemoryGauge};
 use catchment_pipeline::engine::Status;
-use catchment_pipeline::engine::status::{Receiver, Snapshot, State};
+use catchment_pipeline::engine::status::{Receiver, Refusals, Snapshot, State};
 use catchment_storage::{LakeStats, TableStats};
 use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value};
 
@@ -21,6 +21,7 @@ fn snapshot(accepted: u64) -> Snapshot {
         accepted_items: accepted,
         accepted_per_second: 0.0,
         refused_items: 3,
+        refused_by_reason: Refusals { busy: 1, too_old: 2, ..Refusals::default() },
         last_error: None,
     };
     Snapshot { receivers: vec![otlp], ..status.snapshot() }

@@ -62,6 +62,13 @@ impl Retention {
         self.0.get(table.index()).copied().flatten()
     }
 
+    /// The table in flight whose rows are dropped first.
+    pub(crate) fn shortest(&self) -> Option<(Duration, &'static str)> {
+        let rows = TABLES.iter().filter(|table| matches!(table, LakeTable::Rows(_)));
+        let kept = rows.filter_map(|table| Some((self.of(*table)?, table.name())));
+        kept.min_by_key(|(keep, _)| *keep)
+    }
+
     pub(crate) fn set(&mut self, table: LakeTable, keep: Option<Duration>) {
         if let Some(slot) = self.0.get_mut(table.index()) {
             *slot = keep;

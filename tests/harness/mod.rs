@@ -210,12 +210,16 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks / 100.0 // USER_HZ is 100 on every Linux architecture Rust supports
 }
 
-/// A pipeline for all signals into a lake under `dir`, every port the system's choice.
+/// Of a lake: data whose times a test knows is of some other day.
+pub const ANY_TIME: &str = "accept: { late: 0 }, retention: { metrics: forever, histograms: forever, \
+                            exp_histograms: forever, summaries: forever, logs: forever, spans: forever }";
+
+/// A pipeline for all signals into a lake under `dir` that takes any time, every port the system's choice.
 pub fn lake_config(dir: &Path, more: &str) -> String {
     format!(
         "
 extensions:
-  lake: {{ path: {} }}
+  lake: {{ path: {}, {ANY_TIME} }}
   dashboard: {{ endpoint: localhost:0 }}
 receivers:
   otlp: {{ protocols: {{ grpc: {{ endpoint: localhost:0 }}, http: {{ endpoint: localhost:0 }} }} }}

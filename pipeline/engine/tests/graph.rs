@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::stand_ins::*;
-use crate::batch::{Batch, Signal};
+use crate::batch::{Batch, Signal, TimeLimits};
 use crate::component::{Refused, Stage};
 use crate::engine::Engine;
 
@@ -82,6 +82,93 @@ async fn invalid_items_are_taken_out_and_the_sender_is_told() {
     );
     let receiver = &engine.status().snapshot().receivers[0];
     assert_eq!((receiver.accepted_items, receiver.refused_items, bench.log.head()), (2, 3, 1));
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn limited(late: Option<Duration>) -> Arc<Scripted> {
+    let accepts = tokio::sync::watch::Sender::new(TimeLimits { late, future: Some(DAY) });
+    Arc::new(Scripted { accepts: Some(accepts), ..Scripted::plain() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_an_exporter_does_not_take_are_refused_before_they_are_logged() {
+    let (mut bench, exporter) = (Bench::new(1 << 20), limited(Some(2 * DAY)));
+    let wiring = Wiring::default().exporter("out", 1, &exporter).pipeline("logs", &["in"], &[], &["out"]);
+    let (engine, outlet) = bench.start(wiring).await;
+    let now = SystemTime::now();
+    let sent = logs_at(&[(now - 3 * DAY, "old"), (now, "new"), (now + 2 * DAY, "far"), (now - DAY, "late")]);
+    let accepted = outlet.send(sent).await.unwrap();
+    assert_eq!(accepted.rejected, 2);
+    let reason = "2 of a time that is not taken: 1 older than 2d, 1 more than 1d ahead of now; the first is at 2";
+    assert!(accepted.reason.starts_with(reason), "{}", accepted.reason);
+    exporter.took(2).await;
+    assert_eq!(exporter.names(), ["new", "late"]);
+    // Nothing of it is left: no success to be partial.
+    let refused = outlet.send(logs_at(&[(now - 3 * DAY, "old")])).await.unwrap_err();
+    assert!(matches!(&refused, Refused::Rejected { reason } if reason.contains("older than 2d")), "{refused}");
+    let receiver = &engine.status().snapshot().receivers[0];
+    assert_eq!((receiver.accepted_items, receiver.refused_items, bench.log.head()), (2, 3, 1));
+    assert_eq!((receiver.refused_by_reason.too_old, receiver.refused_by_reason.too_far_in_future), (2, 1));
+    // As a reload does.
+    exporter.accepts.as_ref().unwrap().send_replace(TimeLimits::default());
+    assert_eq!(outlet.send(logs_at(&[(now - 3 * DAY, "old")])).await.unwrap().rejected, 0);
+}
+
+/// logs.proto: one that has neither time was observed by whoever collects it. metrics.proto, trace.proto: required.
+#[tokio::test(start_paused = true)]
+async fn a_log_record_without_a_time_is_given_one_and_a_span_is_refused() {
+    use opentelemetry_proto::tonic::trace::v1::Span;
+    let (mut bench, exporter) = (Bench::new(1 << 20), limited(None));
+    let mut wiring = Wiring::default().exporter("out", 1, &exporter);
+    wiring = wiring.pipeline("logs", &["in"], &[], &["out"]).pipeline("traces", &["in"], &[], &["out"]);
+    wiring.plan.pipelines[1].signal = Signal::Traces;
+    let (engine, outlet) = bench.start(wiring).await;
+    let span = Span { trace_id: vec![1; 16], span_id: vec![1; 8], ..Span::default() };
+    let started = Span { start_time_unix_nano: 1, ..span.clone() };
+    let accepted = outlet.send(spans(vec![span, started])).await.unwrap();
+    assert_eq!(
+        (accepted.rejected, accepted.reason.as_str()),
+        (1, "1 of a time that is not taken: 1 without a time; the first is without a time")
+    );
+    assert_eq!(engine.status().snapshot().receivers[0].refused_by_reason.no_time, 1);
+    let mut cursor = bench
+        .log
+        .cursor("test", crate::log::Pipelines::new(["logs"]), crate::component::OnFull::Block, crate::log::Start::Head)
+        .await
+        .unwrap();
+    let before = SystemTime::now();
+    assert_eq!(outlet.send(logs("timeless", 1)).await.unwrap().rejected, 0);
+    let times = cursor.next(1, 1).await[0].batch.times();
+    let at = SystemTime::UNIX_EPOCH + Duration::from_nanos(times.earliest);
+    assert!((before..=SystemTime::now()).contains(&at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_without_limits_is_not_held_to_those_of_another() {
+    let (mut bench, strict, any, lax) =
+        (Bench::new(1 << 20), limited(Some(2 * DAY)), Scripted::new(), limited(Some(9 * DAY)));
+    let wiring = Wiring::default().exporter("strict", 1, &strict).exporter("any", 1, &any).exporter("lax", 1, &lax);
+    let wiring = wiring.pipeline("logs/strict", &["in"], &[], &["strict"]);
+    let wiring = wiring.pipeline("logs/any", &["in"], &[], &["any"]).pipeline("logs/lax", &["in"], &[], &["lax"]);
+    let (_engine, outlet) = bench.start(wiring).await;
+    let now = SystemTime::now();
+    assert_eq!(
+        outlet
+            .send(logs_at(&[(now - 30 * DAY, "oldest"), (now - 3 * DAY, "old"), (now, "new")]))
+            .await
+            .unwrap()
+            .rejected,
+        2
+    );
+    any.took(3).await;
+    lax.took(2).await;
+    strict.took(1).await;
+    assert_eq!(outlet.send(logs_at(&[(now - 30 * DAY, "oldest")])).await.unwrap().rejected, 1, "one has it");
+    assert_eq!(outlet.send(logs_at(&[(now, "new")])).await.unwrap().rejected, 0);
+    any.took(5).await;
+    strict.took(2).await;
+    assert_eq!(bench.log.head(), 5, "what all take is logged once");
 }
 
 fn spans(spans: Vec<opentelemetry_proto::tonic::trace::v1::Span>) -> Batch {

@@ -10,7 +10,7 @@ use prost::Message;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, Signal};
+use crate::batch::{Batch, Signal, TimeLimits};
 use crate::component::*;
 use crate::config::Pipeline;
 use crate::engine::{Engine, Plan, Planned, Runtime, Status};
@@ -24,6 +24,22 @@ pub fn logs(name: &str, n: usize) -> Batch {
     let body = AnyValue { value: Some(Value::StringValue(name.to_owned())) };
     let record = LogRecord { body: Some(body), ..LogRecord::default() };
     let scope_logs = vec![ScopeLogs { log_records: vec![record; n], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    let bytes = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+    Batch::from_otlp(Signal::Logs, bytes.into()).unwrap()
+}
+
+/// Log records of these times and bodies.
+pub fn logs_at(records: &[(SystemTime, &str)]) -> Batch {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
+    use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+    let record = |(time, name): &(SystemTime, &str)| LogRecord {
+        time_unix_nano: time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64,
+        body: Some(AnyValue { value: Some(Value::StringValue((*name).to_owned())) }),
+        ..LogRecord::default()
+    };
+    let scope_logs = vec![ScopeLogs { log_records: records.iter().map(record).collect(), ..ScopeLogs::default() }];
     let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
     let bytes = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
     Batch::from_otlp(Signal::Logs, bytes.into()).unwrap()
@@ -64,6 +80,7 @@ pub struct Scripted {
     pub changed: Notify,
     pub shut_down: AtomicBool,
     pub durable: Option<watch::Sender<Position>>,
+    pub accepts: Option<watch::Sender<TimeLimits>>,
     pub settings: Mutex<ExporterSettings>,
     pub builds: AtomicUsize,
 }
@@ -86,6 +103,7 @@ impl Scripted {
             changed: Notify::new(),
             shut_down: AtomicBool::new(false),
             durable: None,
+            accepts: None,
             settings: Mutex::new(ExporterSettings {
                 timeout: Duration::from_secs(5),
                 retry,
@@ -160,6 +178,10 @@ impl Exporter for Handle {
 
     fn durable(&self) -> Option<watch::Receiver<Position>> {
         self.0.durable.as_ref().map(watch::Sender::subscribe)
+    }
+
+    fn accepts(&self) -> Option<watch::Receiver<TimeLimits>> {
+        self.0.accepts.as_ref().map(watch::Sender::subscribe)
     }
 
     async fn shutdown(&self) -> anyhow::Result<()> {

@@ -43,6 +43,35 @@ pub(super) fn invalid_items(signal: Signal, bytes: &[u8]) -> Result<usize, Decod
     })
 }
 
+/// Of a point its time, of a record its time or else the time it was observed, of a span its start.
+pub(super) fn item_times(signal: Signal, bytes: &[u8]) -> Result<Vec<u64>, DecodeError> {
+    Ok(match signal {
+        Signal::Logs => (ExportLogsServiceRequest::decode(bytes)?.resource_logs.iter())
+            .flat_map(|group| group.scope_logs.iter().flat_map(|group| &group.log_records))
+            .map(
+                |record| {
+                    if record.time_unix_nano == 0 { record.observed_time_unix_nano } else { record.time_unix_nano }
+                },
+            )
+            .collect(),
+        Signal::Traces => (ExportTraceServiceRequest::decode(bytes)?.resource_spans.iter())
+            .flat_map(|group| group.scope_spans.iter().flat_map(|group| &group.spans))
+            .map(|span| span.start_time_unix_nano)
+            .collect(),
+        Signal::Metrics => (ExportMetricsServiceRequest::decode(bytes)?.resource_metrics.iter())
+            .flat_map(|group| group.scope_metrics.iter().flat_map(|group| &group.metrics))
+            .flat_map(|metric| match &metric.data {
+                Some(Data::Gauge(data)) => data.data_points.iter().map(|point| point.time_unix_nano).collect(),
+                Some(Data::Sum(data)) => data.data_points.iter().map(|point| point.time_unix_nano).collect(),
+                Some(Data::Histogram(data)) => data.data_points.iter().map(|point| point.time_unix_nano).collect(),
+                Some(Data::ExponentialHistogram(data)) => data.data_points.iter().map(|p| p.time_unix_nano).collect(),
+                Some(Data::Summary(data)) => data.data_points.iter().map(|point| point.time_unix_nano).collect(),
+                None => Vec::new(),
+            })
+            .collect(),
+    })
+}
+
 fn any(value: &mut AnyValue) {
     match &mut value.value {
         Some(Value::ArrayValue(list)) => list.values.iter_mut().for_each(any),
