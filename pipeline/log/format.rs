@@ -26,6 +26,9 @@
 //! | 42 | 1 | signal: 0 metrics, 1 logs, 2 traces |
 //! | 43 | 5 | zeros |
 //!
+//! A rewrite ([`crate::log::rewrite`]) writes a segment anew under the same name: records keep their positions, and one with 0
+//! items holds nothing. `00000000000000000001.segment.rewritten` is one that is not finished.
+//!
 //! A body is the names of its pipelines, each as one byte of length and UTF-8, and the OTLP request.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,7 +37,7 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Signal};
 use crate::log::Position;
-use crate::log::record::{Pipelines, Record};
+use crate::log::record::{Counts, Pipelines, Record};
 
 pub(super) const SEGMENT_HEADER: u64 = 64;
 pub(super) const RECORD_HEADER: usize = 48;
@@ -134,6 +137,10 @@ impl RecordHeader {
     /// With header and padding.
     pub(super) fn size(&self) -> u64 {
         framed(u64::from(self.body_len))
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts::of(u64::from(self.items), u64::from(self.body_len) - u64::from(self.names_len))
     }
 
     pub(super) fn accepted_at(&self) -> SystemTime {

@@ -8,6 +8,7 @@ use crate::component::OnFull;
 use crate::log::Position;
 use crate::log::book::Saved;
 use crate::log::record::{Counts, Pipelines, Record};
+use crate::log::rewrite::Change;
 
 #[derive(Debug)]
 pub(super) struct Interest {
@@ -134,7 +135,8 @@ impl Interest {
     }
 
     pub(super) fn wants(&self, record: &Record) -> bool {
-        self.reads.as_ref().is_some_and(|reads| reads.wants(&record.pipelines, record.position))
+        let reads = |reads: &Reads| reads.wants(&record.pipelines, record.position);
+        self.reads.as_ref().is_some_and(reads) && !record.batch.is_empty()
     }
 
     pub(super) fn delivered(&self) -> Position {
@@ -237,6 +239,26 @@ impl Interest {
         std::mem::replace(&mut self.waiting, rest).into_values().for_each(|counts| lost += counts);
         self.lost += lost;
         lost
+    }
+
+    /// Records of `segment` are other than they were.
+    pub(super) fn rewritten(&mut self, segment: Position, changes: &[Change]) {
+        let Some(reads) = &self.reads else { return };
+        let Some(waiting) = self.waiting.get_mut(&segment) else { return };
+        for Change { position, pipelines, before, after } in changes {
+            if *position > self.delivered && reads.wants(pipelines, *position) {
+                *waiting -= *before;
+                *waiting += *after;
+            }
+        }
+        if waiting.records == 0 {
+            self.waiting.remove(&segment);
+        }
+    }
+
+    /// The last record that was handed out and is not committed.
+    pub(super) fn last_in_flight(&self) -> Option<Position> {
+        self.in_flight.back().map(|last| last.position)
     }
 
     pub(super) fn backlog(&self, head: Position) -> Backlog {

@@ -12,7 +12,7 @@ use crate::log::tail::Tail;
 use crate::log::{AppendError, Loss, Position, Shared, Start};
 
 /// Without a disk there is one segment, and this is its name.
-const SEGMENT: Position = 1;
+pub(super) const SEGMENT: Position = 1;
 
 impl Shared {
     pub(super) fn append_in_memory(&self, entries: Vec<Entry>) -> Result<Position, AppendError> {

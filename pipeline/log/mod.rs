@@ -23,6 +23,7 @@ mod interest;
 mod memory;
 mod reader;
 mod record;
+mod rewrite;
 mod scan;
 #[cfg(test)]
 mod sim;
@@ -46,6 +47,7 @@ use tokio::sync::{oneshot, watch};
 pub use cursor::{Committer, Cursor};
 pub use interest::Backlog;
 pub use record::{Counts, Entry, Pipelines, Record};
+pub use rewrite::{Rewritten, Scanned, Seen};
 pub use stats::LogStats;
 
 use crate::component::{OnFull, Refused};

@@ -19,6 +19,7 @@ pub(super) struct Reader {
 #[derive(Debug)]
 struct Open {
     segment: Position,
+    edition: u64,
     scanner: Scanner,
     /// The scanner goes on after this position.
     after: Position,
@@ -28,6 +29,8 @@ struct Open {
 #[derive(Debug, Default)]
 pub(super) struct Ready {
     after: Position,
+    /// Of the segment it was read from, by its first position.
+    edition: Option<(Position, u64)>,
     /// With the segment each is from.
     records: Vec<(Record, Position)>,
     /// Nothing else up to here is for this cursor.
@@ -40,6 +43,7 @@ struct Span {
     first: Position,
     last: Position,
     readable: u64,
+    edition: u64,
 }
 
 impl Shared {
@@ -51,12 +55,13 @@ impl Shared {
         after: Position,
         mut room: Room,
     ) -> io::Result<Ready> {
-        let mut ready = Ready { after, records: Vec::new(), passed: after };
+        let mut ready = Ready { after, edition: None, records: Vec::new(), passed: after };
         let Some(store) = self.store.as_deref() else { return Ok(ready) };
         let Some((reads, span)) = self.next_span(name, after) else {
             ready.passed = self.state().head;
             return Ok(ready);
         };
+        ready.edition = Some((span.first, span.edition));
         let Some(open) = reader.at(self, store, span, after)? else {
             ready.passed = span.last;
             return Ok(ready);
@@ -76,7 +81,8 @@ impl Shared {
                     }
                     let ours = names(&body[..usize::from(header.names_len)])
                         .is_some_and(|own| reads.wants(&own, header.position))
-                        && header.position > after;
+                        && header.position > after
+                        && header.items > 0;
                     let size = u64::from(header.body_len) - u64::from(header.names_len);
                     if ours && !room.takes(header.items as usize, size) {
                         open.scanner.seek(from.max(at), last);
@@ -102,6 +108,10 @@ impl Shared {
     pub(super) fn hand_out(&self, name: &str, ready: Ready) -> Vec<Record> {
         let mut state = self.state();
         let head = state.head;
+        // Read from a file that was replaced meanwhile: it is read again.
+        if ready.edition.is_some_and(|(segment, edition)| state.edition(segment).is_some_and(|now| now != edition)) {
+            return Vec::new();
+        }
         let Some(cursor) = state.cursors.get_mut(name).filter(|cursor| cursor.delivered() >= ready.after) else {
             return Vec::new();
         };
@@ -120,7 +130,8 @@ impl Shared {
     fn next_span(&self, name: &str, after: Position) -> Option<(Reads, Span)> {
         let mut state = self.state();
         let segment = state.segments.iter().find(|segment| segment.last > after)?;
-        let span = Span { first: segment.first, last: segment.last, readable: segment.readable };
+        let span =
+            Span { first: segment.first, last: segment.last, readable: segment.readable, edition: segment.edition };
         let cursor = state.cursors.get_mut(name)?;
         cursor.unreadable_before(span.first);
         Some((cursor.reads.clone()?, span))
@@ -130,7 +141,7 @@ impl Shared {
 impl Reader {
     /// `None`: the segment is unreadable, or gone.
     fn at(&mut self, shared: &Shared, store: &Store, span: Span, after: Position) -> io::Result<Option<&mut Open>> {
-        let usable = |open: &Open| open.segment == span.first && open.after <= after;
+        let usable = |open: &Open| open.segment == span.first && open.edition == span.edition && open.after <= after;
         if !self.open.as_ref().is_some_and(usable) {
             self.open = None;
             let unreadable = || shared.tell_damage(store, span.first, 0, span.readable, span.last - span.first + 1);
@@ -144,13 +155,18 @@ impl Reader {
                 }
                 Err(error) => return Err(error),
             };
+            // Its name may be another file's by now, of which `span` knows nothing.
+            if shared.state().edition(span.first).is_some_and(|edition| edition != span.edition) {
+                return Ok(None);
+            }
             let Some(mut scanner) = Scanner::open(file, Position::MAX)? else {
                 unreadable();
                 return Ok(None);
             };
             scanner.limit(span.readable);
             let before = skip(&mut scanner, after)?;
-            self.open = Some(Open { segment: span.first, scanner, after: before.max(span.first - 1) });
+            self.open =
+                Some(Open { segment: span.first, edition: span.edition, scanner, after: before.max(span.first - 1) });
         }
         if let Some(open) = &mut self.open {
             open.scanner.limit(span.readable);

@@ -61,7 +61,7 @@ impl Record {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        Counts { records: 1, items: self.batch.items() as u64, bytes: self.bytes() }
+        Counts::of(self.batch.items() as u64, self.bytes())
     }
 }
 
@@ -72,6 +72,13 @@ pub struct Counts {
     pub items: u64,
     /// Of OTLP payload.
     pub bytes: u64,
+}
+
+impl Counts {
+    /// Of one record. One with no items, which a rewrite leaves, is for nobody.
+    pub(super) fn of(items: u64, bytes: u64) -> Counts {
+        if items == 0 { Counts::default() } else { Counts { records: 1, items, bytes } }
+    }
 }
 
 impl AddAssign for Counts {

@@ -445,6 +445,135 @@ fn a_failed_fsync_is_never_taken_for_a_good_one() {
     }
 }
 
+/// The number that a text begins with.
+fn number(text: &str) -> u64 {
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Every third record, beginning with `victim`: the even ones are emptied, the odd ones say less.
+fn erase(victim: u64) -> impl Fn(&crate::batch::Batch) -> Option<crate::batch::Batch> {
+    move |before| {
+        let record =
+            Record { position: 0, pipelines: Pipelines::new(["logs"]), accepted_at: UNIX_EPOCH, batch: before.clone() };
+        let text = if before.is_empty() { return None } else { texts(&[record]).remove(0) };
+        let n = number(&text);
+        let there = n % 3 == victim && !text.ends_with("gone");
+        there.then(|| match n % 2 {
+            0 => crate::batch::Batch::from_rows(before.signal(), crate::batch::Rows::default()),
+            _ => batch(&format!("{n} gone")),
+        })
+    }
+}
+
+#[derive(Default)]
+struct Erasures {
+    ledger: Ledger,
+    /// May have been taken out.
+    tried: BTreeSet<Position>,
+    /// Were, as far as we were told.
+    erased: BTreeSet<Position>,
+}
+
+impl Erasures {
+    fn see(&mut self, records: &[Record], seed: u64) {
+        for (record, text) in records.iter().zip(texts(records)) {
+            if text.ends_with("gone") {
+                // Or it was never acknowledged, and survived all the same.
+                let known = self.ledger.acknowledged.contains_key(&record.position);
+                assert!(!known || self.tried.contains(&record.position), "seed {seed}: {} goes", record.position);
+            } else {
+                assert!(!self.erased.contains(&record.position), "seed {seed}: {} is back", record.position);
+                self.ledger.see(std::slice::from_ref(record), seed);
+            }
+            self.ledger.done.insert(record.position);
+        }
+    }
+
+    fn erase(&mut self, shared: &Shared, writer: &mut Writer, dice: &mut Dice) {
+        let (victim, head) = (dice.roll(3), shared.state().head);
+        let through = if dice.one_in(2) { head } else { dice.roll(head + 1) };
+        let acknowledged = self.ledger.acknowledged.iter().filter(|(position, _)| **position <= through);
+        let victims: Vec<Position> =
+            acknowledged.filter(|(_, text)| number(text) % 3 == victim).map(|(position, _)| *position).collect();
+        self.tried.extend(&victims);
+        if writer.rotate().is_ok() && shared.rewrite(through, &erase(victim)).is_ok() {
+            self.erased.extend(victims);
+        }
+    }
+
+    fn live(&mut self, shared: &Shared, writer: &mut Writer, dice: &mut Dice, disk: &SimDisk, seed: u64) {
+        let mut reader = reader::Reader::default();
+        while disk.world().crash_in > 0 {
+            match dice.roll(5) {
+                0 | 1 => {
+                    let group: Vec<String> = (0..=dice.roll(4))
+                        .map(|_| {
+                            self.ledger.sent += 1;
+                            format!("{} {}", self.ledger.sent, "x".repeat(dice.roll(2_000) as usize))
+                        })
+                        .collect();
+                    for (answer, text) in append(shared, writer, &group).into_iter().zip(&group) {
+                        if let Some(position) = answer {
+                            self.ledger.acknowledge(position, text, seed);
+                        }
+                    }
+                }
+                2 => {
+                    let records = read(shared, &mut reader, "worker", 1 + dice.roll(5) as usize);
+                    self.see(&records, seed);
+                    if let Some(last) = records.last().filter(|_| !dice.one_in(3)) {
+                        shared.commit("worker", last.position);
+                    }
+                }
+                3 => drop(shared.save_and_delete()),
+                _ => self.erase(shared, writer, dice),
+            }
+        }
+    }
+}
+
+/// What was erased is never seen again, and nothing else is missing; a second cursor never commits.
+fn erasures_and_crashes(seed: u64, fail_syncs: u64) {
+    let disk = SimDisk::new(seed);
+    let mut dice = Dice(seed ^ 0xe4a5e);
+    let mut known = Erasures::default();
+    disk.world().fail_syncs = fail_syncs;
+    for _ in 0..6 {
+        disk.restart(1 + dice.roll(200));
+        let Ok((shared, mut writer, recovery)) = open(&disk, options()) else { continue };
+        assert_eq!(recovery.lost_records, 0, "seed {seed}: a crash alone loses nothing");
+        if start(&shared, "worker", OnFull::Block).is_ok() && start(&shared, "audit", OnFull::Block).is_ok() {
+            known.live(&shared, &mut writer, &mut dice, &disk, seed);
+        }
+    }
+    disk.restart(u64::MAX);
+    disk.world().fail_syncs = 0;
+    let (shared, mut writer, recovery) = open(&disk, options()).unwrap();
+    assert_eq!(recovery.lost_records, 0, "seed {seed}");
+    known.erase(&shared, &mut writer, &mut dice);
+    start(&shared, "worker", OnFull::Block).unwrap();
+    start(&shared, "audit", OnFull::Block).unwrap();
+    let pending = shared.state().backlogs().into_iter().find(|one| &*one.cursor == "audit").unwrap().pending;
+    known.see(&read_all(&shared, "worker"), seed);
+    let all = read_all(&shared, "audit");
+    assert_eq!(pending.records, all.len() as u64, "seed {seed}");
+    known.see(&all, seed);
+    let there: BTreeSet<Position> = all.iter().map(|record| record.position).collect();
+    for position in known.ledger.acknowledged.keys().filter(|position| !known.tried.contains(position)) {
+        assert!(known.ledger.done.contains(position) && there.contains(position), "seed {seed}: {position} is gone");
+    }
+    assert_eq!(shared.stats.lost_records.load(Relaxed), 0, "seed {seed}: nothing was reported lost");
+    let names = disk.list().unwrap();
+    assert!(names.iter().all(|name| !name.ends_with(".rewritten")), "seed {seed}: {names:?}");
+}
+
+#[test]
+fn what_was_erased_never_comes_back_and_nothing_else_goes() {
+    for seed in 0..300 {
+        erasures_and_crashes(seed, if seed % 3 == 0 { 4 } else { 0 });
+    }
+}
+
 #[test]
 fn a_flipped_bit_costs_one_record_and_is_reported() {
     for seed in 0..200 {

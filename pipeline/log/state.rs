@@ -23,6 +23,8 @@ pub(super) struct Segment {
     /// What it holds, by the pipelines it belongs to.
     pub(super) holds: BTreeMap<Pipelines, Counts>,
     pub(super) oldest: Option<SystemTime>,
+    /// Grows when the file is replaced by another of that name.
+    pub(super) edition: u64,
 }
 
 impl Segment {
@@ -109,6 +111,11 @@ impl State {
         }
         cursor.looked_through(*head);
         if records.is_empty() { Taken::Nothing } else { Taken::Records(records) }
+    }
+
+    /// Of the segment's file; `None`: there is none any more.
+    pub(super) fn edition(&self, segment: Position) -> Option<u64> {
+        self.segments.iter().find(|known| known.first == segment).map(|known| known.edition)
     }
 
     /// What every cursor has passed.

@@ -14,7 +14,7 @@ use crate::log::record::Counts;
 use crate::log::scan::{Scanner, Step, Want};
 use crate::log::state::{Segment, State};
 use crate::log::tail::Tail;
-use crate::log::{Position, Recovery, Shared, Start};
+use crate::log::{Position, Recovery, Shared, Start, rewrite};
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -23,6 +23,8 @@ pub(super) struct Store {
     pub(super) cursors_damaged: bool,
     /// Saving is not safe to do twice at once.
     saving: Mutex<()>,
+    /// One rewrite at a time.
+    pub(super) rewriting: Mutex<()>,
     /// Damage already told, by segment and offset: every cursor meets it again.
     told: Mutex<BTreeSet<(Position, u64)>>,
 }
@@ -37,6 +39,7 @@ pub(super) struct Recovered {
 
 /// Finds what is there. Needs memory for one chunk of a segment, whatever the log's size. Damage never stops it.
 pub(super) fn recover(disk: Arc<dyn Disk>) -> io::Result<Recovered> {
+    rewrite::clear(disk.as_ref())?;
     let mut firsts: Vec<Position> = disk.list()?.iter().filter_map(|name| segment_first(name)).collect();
     firsts.sort_unstable();
     let (cursors, cursors_damaged) = match book::load(disk.as_ref())? {
@@ -76,7 +79,8 @@ pub(super) fn recover(disk: Arc<dyn Disk>) -> io::Result<Recovered> {
         let name: Arc<str> = name.into();
         state.cursors.insert(name.clone(), Interest::at(name, saved));
     }
-    let store = Store { disk, cursors_damaged, saving: Mutex::default(), told: Mutex::new(told) };
+    let store =
+        Store { disk, cursors_damaged, saving: Mutex::default(), rewriting: Mutex::default(), told: Mutex::new(told) };
     Ok(Recovered { store, state, recovery })
 }
 
@@ -119,8 +123,15 @@ fn recover_segment(
     if last_record > 0 {
         missing(&name, 0, last_record, scanner.header.follows, found);
     }
-    let mut segment =
-        Segment { first, last: first - 1, bytes, readable: SEGMENT_HEADER, holds: BTreeMap::new(), oldest: None };
+    let mut segment = Segment {
+        first,
+        last: first - 1,
+        bytes,
+        readable: SEGMENT_HEADER,
+        holds: BTreeMap::new(),
+        oldest: None,
+        edition: 0,
+    };
     let want = if next.is_none() { Want::Body } else { Want::Names };
     let last_group = if next.is_none() { last_group(&mut scanner)? } else { u64::MAX };
     let mut damage: Option<u64> = None;
@@ -139,9 +150,7 @@ fn recover_segment(
                 }
                 segment.readable = scanner.offset;
                 let Some(pipelines) = names(&body[..body.len().min(usize::from(header.names_len))]) else { continue };
-                let payload = u64::from(header.body_len) - u64::from(header.names_len);
-                let counts = Counts { records: 1, items: u64::from(header.items), bytes: payload };
-                segment.note(&pipelines, header.position, counts, header.accepted_at());
+                segment.note(&pipelines, header.position, header.counts(), header.accepted_at());
                 found.recovery.records += 1;
             }
         }
@@ -338,9 +347,8 @@ fn count_after(
             Step::End => return Ok((sum, oldest)),
             Step::Good { header, body, .. } if header.position > from => {
                 let ours = names(&body).is_some_and(|pipelines| reads.wants(&pipelines, header.position));
-                if ours {
-                    let bytes = u64::from(header.body_len) - u64::from(header.names_len);
-                    sum += Counts { records: 1, items: u64::from(header.items), bytes };
+                if ours && header.items > 0 {
+                    sum += header.counts();
                     oldest.get_or_insert(header.accepted_at());
                 }
             }

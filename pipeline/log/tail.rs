@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::batch::Batch;
 use crate::log::Position;
 use crate::log::record::Record;
 
@@ -60,6 +61,26 @@ impl Tail {
 
     pub(super) fn shrink_to(&mut self, bytes: u64) {
         while self.bytes > bytes && self.pop().is_some() {}
+    }
+
+    /// Every record after this position is here.
+    pub(super) fn begins_after(&self) -> Position {
+        self.after
+    }
+
+    /// The records at or before `position`, oldest first.
+    pub(super) fn through(&self, position: Position) -> impl Iterator<Item = &Kept> {
+        self.kept.range(..self.kept.partition_point(|kept| kept.record.position <= position))
+    }
+
+    /// A record that is still here holds `batch` from now on.
+    pub(super) fn replace(&mut self, position: Position, batch: Batch) {
+        let index = self.kept.partition_point(|kept| kept.record.position < position);
+        if let Some(kept) = self.kept.get_mut(index).filter(|kept| kept.record.position == position) {
+            self.bytes -= Self::weight(&kept.record);
+            kept.record.batch = batch;
+            self.bytes += Self::weight(&kept.record);
+        }
     }
 
     /// The records after `position`, oldest first; `None` when some of them are no longer here.

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use crate::log::writer::{Waiting, Writer};
+use tokio::sync::oneshot;
+
+use crate::log::writer::{Waiting, Work, Writer};
 use crate::log::{AppendError, Shared};
 
 #[derive(Debug)]
 pub(super) struct Threads {
     /// `None` once the log is closed.
-    queue: Mutex<Option<Sender<Waiting>>>,
+    queue: Mutex<Option<Sender<Work>>>,
     running: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -36,9 +38,20 @@ impl Threads {
     }
 
     pub(super) fn write(&self, waiting: Waiting) -> Result<(), AppendError> {
+        self.ask(Work::Append(waiting)).ok_or_else(AppendError::closed)
+    }
+
+    /// Returns when the segment that was being written is closed.
+    pub(super) async fn rotate(&self) -> io::Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let closed = || io::Error::other("the log is closed");
+        self.ask(Work::Rotate(reply)).ok_or_else(closed)?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    fn ask(&self, work: Work) -> Option<()> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = queue.as_ref().map(|queue| queue.send(waiting));
-        sent.and_then(Result::ok).ok_or_else(AppendError::closed)
+        queue.as_ref()?.send(work).ok()
     }
 
     /// Returns when everything is on disk, or why the cursors are not.

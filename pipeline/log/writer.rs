@@ -33,6 +33,13 @@ pub(super) struct Waiting {
 }
 
 #[derive(Debug)]
+pub(super) enum Work {
+    Append(Waiting),
+    /// Close the segment that is being written.
+    Rotate(oneshot::Sender<io::Result<()>>),
+}
+
+#[derive(Debug)]
 struct Prepared {
     record: Record,
     header: RecordHeader,
@@ -110,17 +117,40 @@ impl Writer {
     }
 
     /// Until every sender is gone.
-    pub(super) fn run(mut self, queue: &std::sync::mpsc::Receiver<Waiting>) {
+    pub(super) fn run(mut self, queue: &std::sync::mpsc::Receiver<Work>) {
         while let Ok(first) = queue.recv() {
-            let mut size = first.size;
-            let mut group = vec![first];
-            while size < GROUP_BYTES {
-                let Ok(next) = queue.try_recv() else { break };
-                size += next.size;
-                group.push(next);
+            let (mut size, mut group, mut rotate) = (0, Vec::new(), None);
+            let mut next = Some(first);
+            while let Some(work) = next {
+                match work {
+                    Work::Append(waiting) => {
+                        size += waiting.size;
+                        group.push(waiting);
+                        next = if size < GROUP_BYTES { queue.try_recv().ok() } else { None };
+                    }
+                    Work::Rotate(reply) => {
+                        rotate = Some(reply);
+                        next = None;
+                    }
+                }
             }
-            self.commit(group);
+            if !group.is_empty() {
+                self.commit(group);
+            }
+            if let Some(reply) = rotate {
+                let _ = reply.send(self.rotate());
+            }
         }
+    }
+
+    /// Nothing more is written to a segment that holds records.
+    pub(super) fn rotate(&mut self) -> io::Result<()> {
+        let Some(store) = self.shared.store.clone() else { return Ok(()) };
+        if self.shared.state().segments.back().is_some_and(|last| !last.holds.is_empty()) {
+            self.open = None;
+            self.open = Some(self.begin_segment(&store)?);
+        }
+        Ok(())
     }
 
     pub(super) fn commit(&mut self, mut group: Vec<Waiting>) {
@@ -229,6 +259,7 @@ impl Writer {
             readable: SEGMENT_HEADER,
             holds: Default::default(),
             oldest: None,
+            edition: 0,
         };
         let mut state = self.shared.state();
         // One that stayed empty has the same name, and was replaced.
