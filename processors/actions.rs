@@ -1,6 +1,8 @@
 //! The actions of `attributes` and `resource`, with the Collector's keys: insert, update, upsert, delete, hash,
 //! extract, convert. They work on one attribute set at a time, and run once per distinct set.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use catchment_pipeline::batch::attributes::{Attributes, Value};
@@ -252,7 +254,24 @@ fn hash(value: &Value) -> Value {
         return Value::String(String::new());
     }
     let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-    Value::String(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Value::String(hex(digest.as_ref()))
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// As pdata's `AsString` has it.
+pub fn as_string(value: &Value) -> Cow<'_, str> {
+    Cow::Owned(match value {
+        Value::String(text) => return Cow::Borrowed(text),
+        Value::Int(int) => int.to_string(),
+        Value::Bool(bool) => bool.to_string(),
+        Value::Double(double) => double_text(*double),
+        Value::Empty => String::new(),
+        Value::Bytes(bytes) => BASE64.encode(bytes),
+        Value::List(_) | Value::Map(_) => return value.to_text(),
+    })
 }
 
 /// `None`: it cannot be converted, and stays as it is.
@@ -261,12 +280,7 @@ fn convert(value: &Value, kind: Kind) -> Option<Value> {
         (Kind::String, Value::String(_)) | (Kind::Int, Value::Int(_)) | (Kind::Double, Value::Double(_)) => {
             return None;
         }
-        (Kind::String, Value::Int(int)) => Value::String(int.to_string()),
-        (Kind::String, Value::Bool(bool)) => Value::String(bool.to_string()),
-        (Kind::String, Value::Double(double)) => Value::String(double_text(*double)),
-        (Kind::String, Value::Empty) => Value::String(String::new()),
-        (Kind::String, Value::Bytes(bytes)) => Value::String(BASE64.encode(bytes)),
-        (Kind::String, Value::List(_) | Value::Map(_)) => Value::String(value.to_text().into_owned()),
+        (Kind::String, value) => Value::String(as_string(value).into_owned()),
         (Kind::Int, Value::String(text)) => Value::Int(text.parse().ok()?),
         // The fraction is cut off, as the Collector does.
         (Kind::Int, Value::Double(double)) => Value::Int(*double as i64),

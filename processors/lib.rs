@@ -4,13 +4,15 @@ mod actions;
 mod attributes;
 mod batch;
 mod memory_limiter;
+mod redaction;
 mod resource;
 #[cfg(test)]
 mod testing;
 
 use catchment_pipeline::component::ProcessorSpec;
 
-pub const SPECS: &[&ProcessorSpec] = &[&attributes::SPEC, &batch::SPEC, &memory_limiter::SPEC, &resource::SPEC];
+pub const SPECS: &[&ProcessorSpec] =
+    &[&attributes::SPEC, &batch::SPEC, &memory_limiter::SPEC, &redaction::SPEC, &resource::SPEC];
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("processor", "attributes", "actions: [{ key: contract, value: kept, action: upsert }]"),
     ("processor", "batch", "{ timeout: 100ms, send_batch_size: 1000 }"),
     ("processor", "memory_limiter", "{ check_interval: 1s, limit_mib: 4000 }"),
+    ("processor", "redaction", "{ allow_all_keys: true, blocked_values: ['4[0-9]{12}'], summary: debug }"),
     ("processor", "resource", "attributes: [{ key: contract, value: kept, action: upsert }]"),
     ("receiver", "host_metrics", "{ collection_interval: 200ms, initial_delay: 0s, scrapers: { load: {} } }"),
     ("receiver", "internal_telemetry", "collection_interval: 200ms"),
