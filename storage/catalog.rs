@@ -12,19 +12,25 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use catchment_pipeline::batch::Table;
-use hashbrown::HashSet;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use serde_json::Value;
 
 use crate::convert::int64;
+use crate::latest::{Latest, Point, points};
 use crate::schema::{Layout, dict};
+use crate::series::SeriesRows;
 
 pub(crate) const MAX_SERIES: usize = 2_000_000;
 pub(crate) const MAX_KEYS: usize = 64;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Catalog {
     metrics: BTreeMap<String, Metric>,
-    series: HashSet<i64>,
+    /// Series and their numbers in `rows`.
+    series: HashMap<i64, u32>,
+    pub(crate) rows: SeriesRows,
+    pub(crate) latest: Latest,
     full: bool,
 }
 
@@ -58,6 +64,35 @@ fn table_of(kind: &str) -> Table {
 }
 
 impl Catalog {
+    pub(crate) fn new(rows: SeriesRows, latest: Latest) -> Catalog {
+        Catalog { metrics: BTreeMap::new(), series: HashMap::new(), rows, latest, full: false }
+    }
+
+    /// Every series there is has its row.
+    pub(crate) fn knows_all(&self) -> bool {
+        !self.full && self.rows.is_complete()
+    }
+
+    /// Series of gauges and sums.
+    pub(crate) fn metrics_series(&self) -> usize {
+        let metrics = self.metrics.values().filter(|metric| metric.table == Table::Metrics);
+        metrics.map(|metric| metric.series as usize).sum()
+    }
+
+    /// What files hold; see [`crate::latest::read`].
+    pub(crate) fn load_latest(&self, latest: &mut Latest, found: &HashMap<i64, Point>) {
+        for (id, point) in found {
+            if let Some(number) = self.number(*id) {
+                latest.load(number, *point);
+            }
+        }
+        latest.set_loaded();
+    }
+
+    fn number(&self, series: i64) -> Option<u32> {
+        self.series.get(&series).copied().filter(|number| (*number as usize) < self.rows.len())
+    }
+
     pub(crate) fn metric(&self, name: &str) -> Option<&Metric> {
         self.metrics.get(name)
     }
@@ -81,14 +116,42 @@ impl Catalog {
                 continue;
             }
             last = Some(*id);
-            if !self.series.contains(id) {
+            if !self.series.contains_key(id) {
                 if self.is_full() {
                     break;
                 }
-                self.series.insert(*id);
+                self.series.insert(*id, (self.rows.len() + new.len()) as u32);
                 new.push(row as u32);
             }
         }
+        let new = self.note_new(table, rows, new, series)?;
+        if table == Table::Metrics {
+            self.note_latest(rows);
+        }
+        Ok(new)
+    }
+
+    fn note_latest(&mut self, rows: &RecordBatch) {
+        let mut last = None;
+        for (id, point) in points(rows).into_iter().flatten() {
+            let number = match last {
+                Some((before, number)) if before == id => number,
+                _ => self.number(id),
+            };
+            last = Some((id, number));
+            if let Some(number) = number {
+                self.latest.note(number, point);
+            }
+        }
+    }
+
+    fn note_new(
+        &mut self,
+        table: Table,
+        rows: &RecordBatch,
+        new: Vec<u32>,
+        series: &Layout,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
         if new.is_empty() {
             return Ok(None);
         }
@@ -105,6 +168,7 @@ impl Catalog {
             }
         });
         let rows = RecordBatch::try_new(series.hot.clone(), columns.collect::<Result<Vec<_>, _>>()?)?;
+        self.rows.push(&rows, false)?;
         self.describe(&rows)?;
         Ok(Some(rows))
     }
@@ -112,8 +176,20 @@ impl Catalog {
     /// Takes in rows of the `series` table that were written by an earlier run.
     pub(crate) fn load(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
         let Some(ids) = int64(rows, "series_id") else { return Ok(()) };
-        let fresh = ids.values().iter().map(|id| !self.is_full() && self.series.insert(*id)).collect::<Vec<_>>();
-        self.describe(&arrow::compute::filter_record_batch(rows, &fresh.into())?)
+        let mut next = self.rows.len() as u32;
+        let fresh = ids.values().iter().map(|id| {
+            if self.is_full() {
+                return false;
+            }
+            let Entry::Vacant(entry) = self.series.entry(*id) else { return false };
+            entry.insert(next);
+            next += 1;
+            true
+        });
+        let fresh = fresh.collect::<Vec<_>>();
+        let rows = arrow::compute::filter_record_batch(rows, &fresh.into())?;
+        self.rows.push(&rows, true)?;
+        self.describe(&rows)
     }
 
     fn is_full(&mut self) -> bool {

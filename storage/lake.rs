@@ -363,7 +363,7 @@ impl Shared {
     ) -> anyhow::Result<Shared> {
         let files = writer.logs.iter().map(|log| log.files().cloned().collect());
         let state = State::new(files.collect::<Vec<_>>(), position);
-        let catalog = load_catalog(&*disk, &options.path, &state)?;
+        let catalog = load_catalog(&disk, &options.path, &state, &layouts[LakeTable::Series.index()], &promoted)?;
         Ok(Shared {
             disk,
             path: options.path,
@@ -602,6 +602,7 @@ impl Shared {
             layout: layout.clone(),
             hot: rows.chunks().cloned().collect(),
             files: rows.files.clone(),
+            catalog: Some(self.catalog.clone()),
         });
         Snapshot::new(tables.collect(), self.catalog.clone(), state.appended)
     }

@@ -19,11 +19,13 @@ mod gather;
 mod hot;
 mod journal;
 mod lake;
+mod latest;
 mod maintain;
 mod opening;
 mod rollup;
 mod runs;
 mod schema;
+mod series;
 mod sql;
 #[cfg(test)]
 mod tests;

@@ -7,13 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use catchment_pipeline::batch::Table;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::catalog::Catalog;
 use crate::delta::DeltaLog;
 use crate::disk::{ASIDE, Disk, Lock, Source, gone};
 use crate::hot::State;
+use crate::latest::Latest;
 use crate::schema::{LakeTable, Layout, Promoted, TABLES, layout};
+use crate::series::SeriesRows;
 
 /// The key of a table's Delta configuration that says which attributes were promoted.
 pub(crate) const PROMOTED: &str = "catchment.promoted";
@@ -91,11 +94,18 @@ pub(crate) fn clear(disk: &dyn Disk, aside: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn load_catalog(disk: &dyn Disk, lake: &Path, state: &State) -> anyhow::Result<Catalog> {
-    let mut catalog = Catalog::default();
+pub(crate) fn load_catalog(
+    disk: &Arc<dyn Disk>,
+    lake: &Path,
+    state: &State,
+    series: &Layout,
+    promoted: &[Promoted],
+) -> anyhow::Result<Catalog> {
+    let stored = !state.tables[LakeTable::Rows(Table::Metrics).index()].files.is_empty();
+    let mut catalog = Catalog::new(SeriesRows::new(series, promoted), Latest::new(disk.clone(), lake, stored));
     for file in state.tables[LakeTable::Series.index()].files.iter() {
         let path = lake.join(LakeTable::Series.name()).join(&file.path);
-        let rows = Source::open(disk, &path).map_err(anyhow::Error::from).and_then(|file| {
+        let rows = Source::open(&**disk, &path).map_err(anyhow::Error::from).and_then(|file| {
             Ok(ParquetRecordBatchReaderBuilder::try_new(file)?.build()?.collect::<Result<Vec<_>, _>>()?)
         });
         let rows = rows.with_context(|| format!("reading {}", path.display()))?;

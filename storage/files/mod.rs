@@ -48,6 +48,8 @@ pub(crate) struct FileEntry {
     pub(crate) ts: Option<(i64, i64)>,
     /// Smallest and largest value of string columns.
     pub(crate) strings: BTreeMap<String, (String, String)>,
+    /// And of integer columns.
+    pub(crate) integers: BTreeMap<String, (i64, i64)>,
     pub(crate) tags: Tags,
 }
 
@@ -112,6 +114,9 @@ pub(crate) fn union(ranges: impl Iterator<Item = Range<i64>>) -> Ranges {
     joined
 }
 
+/// Text in statistics, but no strings.
+const TIMES: [&str; 2] = ["ts", "start_ts"];
+
 impl FileEntry {
     /// From a Delta `add` action, by whomever it was written.
     pub(crate) fn from_add(add: &Value) -> anyhow::Result<FileEntry> {
@@ -123,11 +128,15 @@ impl FileEntry {
         // Other writers cut times to milliseconds.
         let ts = time("minValues").zip(time("maxValues"));
         let ts = ts.map(|(min, max)| (min.timestamp_micros() - 999, max.timestamp_micros() + 999));
-        let mut strings = BTreeMap::new();
-        for column in ["metric_name", "service_name"] {
-            let bound = |bound: &str| stats[bound][column].as_str().map(str::to_owned);
-            if let Some(bounds) = bound("minValues").zip(bound("maxValues")) {
-                strings.insert(column.to_owned(), bounds);
+        let (mut strings, mut integers) = (BTreeMap::new(), BTreeMap::new());
+        for (column, min) in stats["minValues"].as_object().into_iter().flatten() {
+            let max = &stats["maxValues"][column];
+            if TIMES.contains(&column.as_str()) {
+                continue;
+            } else if let (Some(min), Some(max)) = (min.as_str(), max.as_str()) {
+                strings.insert(column.clone(), (min.to_owned(), max.to_owned()));
+            } else if let (Some(min), Some(max)) = (min.as_i64(), max.as_i64()) {
+                integers.insert(column.clone(), (min, max));
             }
         }
         Ok(FileEntry {
@@ -137,6 +146,7 @@ impl FileEntry {
             date: date.signed_duration_since(NaiveDate::default()).num_days() as i32,
             ts,
             strings,
+            integers,
             tags: Tags::from_add(add),
         })
     }

@@ -84,6 +84,7 @@ mod tests {
             date,
             ts: Some((name as i64, name as i64)),
             strings: BTreeMap::new(),
+            integers: BTreeMap::new(),
             tags,
         })
     }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::config::Dialect;
+use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
-use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{SQLOptions, SessionConfig};
 use futures::{FutureExt, StreamExt};
 use object_store::local::LocalFileSystem;
 use tokio::runtime::{Builder, Runtime};
@@ -30,14 +32,17 @@ use super::{Query, QueryLimits, Snapshot, Tables, functions, guard, projections}
 const STACK: usize = 64 << 20;
 /// Queries that run at once; others wait, on their own deadline.
 const CONCURRENT: usize = 8;
-/// Parquet footers kept.
-const METADATA_CACHE: usize = 16 << 20;
+/// Parquet footers and page indexes kept, in bytes.
+const METADATA_CACHE: usize = 64 << 20;
+/// Values of an `IN` up to which row groups and pages are left out by it.
+pub(super) const LISTED: usize = 64;
 /// Disk for operators that spill, all queries together.
 const SPILL: u64 = 4 << 30;
 
 pub(crate) struct Engine {
     runtime: Option<Runtime>,
-    environment: Arc<RuntimeEnv>,
+    /// What every query begins with: its functions and rules take longer to make than most queries to plan.
+    session: Arc<SessionState>,
     running: Arc<Semaphore>,
 }
 
@@ -61,7 +66,8 @@ impl Engine {
         let environment = builder.build_arc()?;
         let store = LocalFileSystem::new_with_prefix(lake)?;
         environment.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
-        Ok(Engine { runtime: Some(runtime), environment, running: Arc::new(Semaphore::new(CONCURRENT)) })
+        let session = Arc::new(session(environment)?);
+        Ok(Engine { runtime: Some(runtime), session, running: Arc::new(Semaphore::new(CONCURRENT)) })
     }
 
     /// Returns once the statement is planned.
@@ -74,7 +80,7 @@ impl Engine {
             sql: sql.to_owned(),
             limits,
             snapshot: Arc::new(snapshot),
-            environment: self.environment.clone(),
+            session: self.session.clone(),
             running: self.running.clone(),
         };
         let runtime = self.runtime.as_ref().ok_or_else(stopped)?;
@@ -102,8 +108,33 @@ struct Run {
     sql: String,
     limits: QueryLimits,
     snapshot: Arc<Snapshot>,
-    environment: Arc<RuntimeEnv>,
+    session: Arc<SessionState>,
     running: Arc<Semaphore>,
+}
+
+/// With no table in it yet.
+fn session(environment: Arc<RuntimeEnv>) -> datafusion::error::Result<SessionState> {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    let options = config.options_mut();
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.collect_spans = true;
+    options.execution.enable_recursive_ctes = false;
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.max_in_list_size = LISTED;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(environment)
+        .with_default_features()
+        .with_optimizer_rules(projections::rules())
+        .with_physical_optimizer_rule(Arc::new(BoundRows))
+        .build();
+    datafusion_functions_json::register_all(&mut state)?;
+    functions::register(&mut state)?;
+    bounds::register(&mut state)?;
+    Ok(state)
 }
 
 impl Run {
@@ -160,7 +191,7 @@ impl Run {
 
     async fn plan(&self) -> Result<SendableRecordBatchStream, QueryError> {
         let statement = guard::check(&self.sql)?;
-        let state = self.session().map_err(QueryError::from_datafusion)?;
+        let state = self.session();
         let plan = state
             .statement_to_plan(statement)
             .await
@@ -169,36 +200,26 @@ impl Run {
         read_only.verify_plan(&plan).map_err(|error| QueryError::refused(error.strip_backtrace()))?;
         bounds::check(&plan).map_err(QueryError::from_datafusion)?;
         let plan = state.create_physical_plan(&plan).await.map_err(QueryError::from_datafusion)?;
-        execute_stream(plan, state.task_ctx()).map_err(QueryError::from_datafusion)
+        let stream = self.task(&state).and_then(|task| execute_stream(plan, task));
+        stream.map_err(QueryError::from_datafusion)
     }
 
-    fn session(&self) -> datafusion::error::Result<SessionState> {
-        let mut config = SessionConfig::new()
-            .with_default_catalog_and_schema(CATALOG, SCHEMA)
-            .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true);
-        let options = config.options_mut();
-        options.sql_parser.dialect = Dialect::PostgreSQL;
-        options.sql_parser.collect_spans = true;
-        options.execution.enable_recursive_ctes = false;
-        options.execution.parquet.pushdown_filters = true;
-        let environment = RuntimeEnvBuilder::from_runtime_env(&self.environment)
+    /// Of this query: its snapshot, its `now()`.
+    fn session(&self) -> SessionState {
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Names(self.snapshot.clone())));
+        let mut state = SessionState::clone(&self.session);
+        state.register_catalog_list(Arc::new(catalogs));
+        state.mark_start_execution();
+        state
+    }
+
+    /// With this query's memory.
+    fn task(&self, state: &SessionState) -> datafusion::error::Result<Arc<TaskContext>> {
+        let environment = RuntimeEnvBuilder::from_runtime_env(state.runtime_env())
             .with_memory_pool(Arc::new(FairSpillPool::new(self.limits.memory)))
             .build_arc()?;
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(environment)
-            .with_default_features()
-            .with_optimizer_rules(projections::rules())
-            .with_physical_optimizer_rule(Arc::new(BoundRows))
-            .build();
-        let context = SessionContext::new_with_state(state);
-        context.register_catalog(CATALOG, Arc::new(Names(self.snapshot.clone())));
-        let mut state = context.state();
-        datafusion_functions_json::register_all(&mut state)?;
-        functions::register(&mut state)?;
-        bounds::register(&mut state)?;
-        Ok(state)
+        Ok(Arc::new(TaskContext::from(state).with_runtime(environment)))
     }
 }
 

@@ -151,8 +151,8 @@ fn nests(word: Keyword) -> bool {
 fn check_statement(statement: &Statement) -> Result<(), QueryError> {
     match statement {
         Statement::Statement(statement) => check_sql(statement),
-        Statement::Explain(explain) if !explain.options.analyze => check_statement(&explain.statement),
-        Statement::Explain(_) => Err(QueryError::refused("EXPLAIN ANALYZE runs the query: use EXPLAIN")),
+        // Also with ANALYZE: the statement within is held to the same limits as one that stands alone.
+        Statement::Explain(explain) => check_statement(&explain.statement),
         Statement::CopyTo(_) => Err(not_read_only("COPY")),
         Statement::CreateExternalTable(_) => Err(not_read_only("CREATE EXTERNAL TABLE")),
         Statement::Reset(_) => Err(not_read_only("RESET")),
@@ -169,7 +169,7 @@ fn check_sql(statement: &ast::Statement) -> Result<(), QueryError> {
         | ast::Statement::ShowTables { .. }
         | ast::Statement::ShowColumns { .. }
         | ast::Statement::ExplainTable { .. } => {}
-        ast::Statement::Explain { analyze: false, statement, .. } => return check_sql(statement),
+        ast::Statement::Explain { statement, .. } => return check_sql(statement),
         other => {
             let text = other.to_string();
             let verb = text.split_whitespace().next().unwrap_or("this").to_uppercase();

@@ -1,14 +1,16 @@
 //! SQL over one snapshot of the lake, for people we do not know: read-only and bounded.
 //!
 //! `guard` refuses before planning, `engine` plans and runs on threads of its own, `tables` and `views` are what SQL
-//! sees, `scan` unites hot rows with files, `wanted` and `prune` leave out what cannot hold what is asked for. `template` makes
-//! SQL from what boards and live queries write.
+//! sees, `scan` unites hot rows with files, `wanted`, `prune` and `lookup` leave out what cannot hold what is asked for,
+//! `latest` is the table of that name. `template` makes SQL from what boards and live queries write.
 
 mod bounds;
 mod engine;
 mod error;
 mod functions;
 mod guard;
+mod latest;
+mod lookup;
 mod projections;
 mod prune;
 mod reads;
@@ -31,6 +33,8 @@ use futures::Stream;
 use crate::catalog::Catalog;
 use crate::files::FileEntry;
 use crate::hot::Chunks;
+use crate::lake::lock;
+use crate::latest::Latest;
 use crate::schema::{LakeTable, Layout};
 
 pub(crate) use engine::Engine;
@@ -92,12 +96,14 @@ pub(crate) struct Snapshot {
     pub(crate) catalog: Arc<Mutex<Catalog>>,
     /// Of the last row appended.
     pub(crate) position: Position,
+    latest: Latest,
     asked: reads::Asked,
 }
 
 impl Snapshot {
     pub(crate) fn new(tables: Vec<TableSnapshot>, catalog: Arc<Mutex<Catalog>>, position: Position) -> Snapshot {
-        Snapshot { tables, catalog, position, asked: reads::Asked::default() }
+        let latest = lock(&catalog).latest.clone();
+        Snapshot { tables, catalog, position, latest, asked: reads::Asked::default() }
     }
 }
 
@@ -107,4 +113,6 @@ pub(crate) struct TableSnapshot {
     pub(crate) layout: Arc<Layout>,
     pub(crate) hot: Chunks,
     pub(crate) files: Arc<Vec<Arc<FileEntry>>>,
+    /// Where series are looked up; `None`: they are not.
+    pub(crate) catalog: Option<Arc<Mutex<Catalog>>>,
 }

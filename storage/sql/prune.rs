@@ -1,9 +1,12 @@
-//! Files that cannot hold a row asked for are left out, by date and by the smallest and largest time, metric and service.
+//! Files that cannot hold a row asked for are left out, by date and by the smallest and largest value of columns that
+//! the table's log has them of.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, StringViewArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -13,6 +16,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use super::TableSnapshot;
+use super::engine::LISTED;
 use super::wanted::Wanted;
 use crate::changes::Span;
 use crate::convert::of_day;
@@ -28,10 +32,12 @@ pub(super) fn prune(
     let Some(filter) = conjunction(filters.to_vec()).filter(|_| !files.is_empty()) else { return Ok(files) };
     let schema = table.layout.sql.clone();
     let filter = session.create_physical_expr(filter, &DFSchema::try_from(schema.clone())?)?;
-    let Some(predicate) = PruningPredicateBuilder::new().with_file_schema(schema).try_build(filter).ok() else {
+    let Some(predicate) =
+        PruningPredicateBuilder::new().with_file_schema(schema).with_max_in_list_size(LISTED).try_build(filter).ok()
+    else {
         return Ok(files);
     };
-    let keep = predicate.prune(&Bounds(&files))?;
+    let keep = predicate.prune(&Bounds { files: &files, schema: &table.layout.sql })?;
     Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
 }
 
@@ -41,23 +47,31 @@ fn times(file: &FileEntry) -> Span {
     Span { first, last }
 }
 
-struct Bounds<'a>(&'a [Arc<FileEntry>]);
+struct Bounds<'a> {
+    files: &'a [Arc<FileEntry>],
+    schema: &'a Schema,
+}
 
 impl Bounds<'_> {
     fn column(&self, name: &str, largest: bool) -> Option<ArrayRef> {
-        let files = self.0.iter();
-        Some(match name {
-            "date" => Arc::new(files.map(|file| Some(file.date)).collect::<Date32Array>()),
-            "ts" => {
+        let files = self.files.iter();
+        Some(match (name, self.schema.field_with_name(name).ok()?.data_type()) {
+            ("date", _) => Arc::new(files.map(|file| Some(file.date)).collect::<Date32Array>()),
+            ("ts", _) => {
                 let times = files.map(|file| if largest { times(file).last } else { times(file).first });
                 let times = TimestampMicrosecondArray::from_iter_values(times);
                 Arc::new(times.with_timezone("UTC"))
             }
-            "metric_name" | "service_name" => Arc::new(
+            (_, DataType::Utf8View) => Arc::new(
                 files
                     .map(|file| file.strings.get(name).map(|(low, high)| if largest { high } else { low }))
                     .collect::<StringViewArray>(),
             ),
+            (_, kind @ (DataType::Int64 | DataType::Int32)) => {
+                let bounds =
+                    files.map(|file| file.integers.get(name).map(|(low, high)| if largest { *high } else { *low }));
+                cast(&(Arc::new(bounds.collect::<Int64Array>()) as ArrayRef), kind).ok()?
+            }
             _ => return None,
         })
     }
@@ -73,7 +87,7 @@ impl PruningStatistics for Bounds<'_> {
     }
 
     fn num_containers(&self) -> usize {
-        self.0.len()
+        self.files.len()
     }
 
     fn null_counts(&self, _column: &Column) -> Option<ArrayRef> {

@@ -1,5 +1,6 @@
 //! One table's scan: hot rows united with a plain Parquet scan over the files of the snapshot.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, StringArray, StringViewArray};
@@ -9,9 +10,10 @@ use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::ScalarValue;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -26,9 +28,11 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 
 use super::TableSnapshot;
+use super::lookup::find;
 use super::prune::prune;
 use super::wanted::Wanted;
 use crate::convert::{day, ts};
+use crate::files::FileEntry;
 use crate::hot::{Chunk, Chunks};
 
 /// Where the lake's folder is registered as an object store; it reaches nothing outside that folder.
@@ -59,9 +63,15 @@ impl TableProvider for LakeScan {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let wanted = Wanted::of(filters);
+        let mut wanted = Wanted::of(filters);
+        let found = find(&self.0, &wanted, filters, session)?;
+        let mut filters = filters.to_vec();
+        if let Some(found) = found {
+            filters.push(found.filter());
+            wanted.series = Some(Arc::new(found.series));
+        }
         let hot = self.scan_hot(session, &wanted, projection, limit)?;
-        match (hot, self.scan_files(session, &wanted, projection, filters, limit)?) {
+        match (hot, self.scan_files(session, &wanted, projection, &filters, limit)?) {
             (Some(hot), Some(files)) => UnionExec::try_new(vec![hot, files]),
             (Some(one), None) | (None, Some(one)) => Ok(one),
             (None, None) => Ok(Arc::new(EmptyExec::new(self.projected(projection)?.1))),
@@ -90,13 +100,7 @@ impl LakeScan {
         if files.is_empty() {
             return Ok(None);
         }
-        let partitions = session.config().target_partitions().clamp(1, files.len());
-        let mut groups = vec![Vec::new(); partitions];
-        for (n, file) in files.iter().enumerate() {
-            let path = format!("{}/{}", self.0.table.name(), file.path);
-            let date = vec![ScalarValue::Date32(Some(file.date))];
-            groups[n % partitions].push(PartitionedFile::new(path, file.size).with_partition_values(date));
-        }
+        let groups = groups(self.0.table.name(), &files, session.config().target_partitions());
         let sql = &self.0.layout.sql;
         let date = sql.fields().len() - 1;
         let in_file = sql.project(&(0..date).collect::<Vec<_>>())?;
@@ -104,9 +108,23 @@ impl LakeScan {
             TableSchema::builder(Arc::new(in_file)).with_table_partition_cols(vec![sql.fields()[date].clone()]).build();
         let mut options = session.table_options().parquet.clone();
         options.global = session.config_options().execution.parquet.clone();
-        let source = Arc::new(ParquetSource::new(schema).with_table_parquet_options(options));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, source)
-            .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
+        // Ids of traces only have them; looking for others' takes a millisecond for ten files.
+        options.global.bloom_filter_on_read = sql.index_of("trace_id").is_ok();
+        let (url, environment) = (ObjectStoreUrl::parse(STORE)?, session.runtime_env());
+        let reader = CachedParquetFileReaderFactory::new(
+            environment.object_store(&url)?,
+            environment.cache_manager.get_file_metadata_cache(),
+        );
+        let mut source = ParquetSource::new(schema)
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(reader));
+        // Stands before what the planner adds: text is looked at only in rows that it leaves.
+        if let Some(found) = wanted.series.as_ref().and(filters.last()) {
+            let found = session.create_physical_expr(found.clone(), &DFSchema::try_from(sql.clone())?)?;
+            source = source.with_predicate(found);
+        }
+        let config = FileScanConfigBuilder::new(url, Arc::new(source))
+            .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
@@ -139,6 +157,23 @@ impl LakeScan {
         let plan = StreamingTableExec::try_new(schema.clone(), partitions, None, Vec::new(), false, limit)?;
         Ok(Some(Arc::new(plan)))
     }
+}
+
+/// Groups to be read side by side, of about as many bytes.
+fn groups(table: &str, files: &[Arc<FileEntry>], most: usize) -> Vec<FileGroup> {
+    let mut files = files.iter().collect::<Vec<_>>();
+    files.sort_by_key(|file| Reverse(file.size));
+    let mut groups = vec![(0u64, Vec::new()); most.clamp(1, files.len().max(1))];
+    for file in files {
+        let path = format!("{table}/{}", file.path);
+        let date = vec![ScalarValue::Date32(Some(file.date))];
+        let file = PartitionedFile::new(path, file.size).with_partition_values(date);
+        if let Some((bytes, group)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            *bytes += file.object_meta.size;
+            group.push(file);
+        }
+    }
+    groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect()
 }
 
 /// Chunks of hot rows: those that are wanted, turned into SQL's types a batch at a time as they are asked for.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use catchment_pipeline::batch::Table;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::Result;
 
+use super::latest::{self, LatestScan};
 use super::{Snapshot, views};
 use crate::lake::lock;
 use crate::schema::{LakeTable, TABLES};
@@ -39,10 +41,14 @@ impl SchemaProvider for Names {
     fn table_names(&self) -> Vec<String> {
         let catalog = lock(&self.0.catalog);
         let metrics = catalog.metrics().map(|(name, _)| name.clone()).take(LISTED);
-        TABLES.iter().map(|table| table.name().to_owned()).chain(metrics).collect()
+        TABLES.iter().map(|table| table.name()).chain([latest::NAME]).map(str::to_owned).chain(metrics).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if name == latest::NAME {
+            self.0.asked.note(LakeTable::Rows(Table::Metrics));
+            return Ok(Some(Arc::new(LatestScan::new(self.0.clone()))));
+        }
         if let Some(table) = LakeTable::by_name(name) {
             self.0.asked.note(table);
             return views::table(&self.0.tables[table.index()]).map(Some);
@@ -58,6 +64,6 @@ impl SchemaProvider for Names {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        LakeTable::by_name(name).is_some() || lock(&self.0.catalog).metric(name).is_some()
+        name == latest::NAME || LakeTable::by_name(name).is_some() || lock(&self.0.catalog).metric(name).is_some()
     }
 }

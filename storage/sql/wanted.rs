@@ -1,11 +1,12 @@
 //! What a scan's filters say about time and about strings, in a form that hot rows can be held against before any of
 //! them is turned into SQL's types. Says too much rather than too little: the filters are applied again to what is left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{DataType, Int32Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::utils::split_conjunction;
@@ -19,11 +20,13 @@ pub(super) struct Wanted {
     pub(super) ts: Span,
     /// Columns and the values they may have.
     strings: Vec<(String, BTreeSet<String>)>,
+    /// Series that rows may be of.
+    pub(super) series: Option<Arc<HashSet<i64>>>,
 }
 
 impl Wanted {
     pub(super) fn of(filters: &[Expr]) -> Wanted {
-        let mut wanted = Wanted { ts: Span { first: i64::MIN, last: i64::MAX }, strings: Vec::new() };
+        let mut wanted = Wanted { ts: Span { first: i64::MIN, last: i64::MAX }, strings: Vec::new(), series: None };
         for filter in filters.iter().flat_map(split_conjunction) {
             if let Some(span) = time(filter) {
                 wanted.ts.first = wanted.ts.first.max(span.first);
@@ -33,6 +36,11 @@ impl Wanted {
             }
         }
         wanted
+    }
+
+    /// The values a column may have, where that is said.
+    pub(super) fn values(&self, column: &str) -> Option<&BTreeSet<String>> {
+        self.strings.iter().find(|(name, _)| name == column).map(|(_, values)| values)
     }
 
     pub(super) fn may_be_in(&self, span: Span) -> bool {
@@ -60,6 +68,10 @@ impl Wanted {
             narrow(BooleanBuffer::collect_bool(keys.len(), |row| {
                 nulls.is_none_or(|nulls| nulls.is_valid(row)) && fits.get(keys[row] as usize).copied().unwrap_or(false)
             }));
+        }
+        if let Some(series) = &self.series {
+            let ids = chunk.column_by_name("series_id")?.as_primitive_opt::<Int64Type>()?.values();
+            narrow(BooleanBuffer::collect_bool(ids.len(), |row| series.contains(&ids[row])));
         }
         mask.map(|mask| BooleanArray::new(mask, None))
     }

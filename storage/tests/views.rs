@@ -134,6 +134,7 @@ fn tables_can_be_listed_and_described() {
                 "histograms",
                 "histograms_1h",
                 "histograms_5m",
+                "latest",
                 "logs",
                 "metrics",
                 "metrics_1h",

@@ -1,0 +1,160 @@
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+//! How long queries over a lake of hundreds of files take, planning and running apart. `cargo bench -p catchment-storage
+//! --bench reads [-- FILTER]`; BENCH_LAKE names a folder to keep the lake in and to use again.
+//!
+//! 100 hosts with 20 metrics of 5 series each, a point each 15 s for two hours: 4.8 million points in 480 files, one a
+//! point of time.
+
+#[allow(dead_code)]
+#[path = "../tests/data.rs"]
+mod data;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, Float64Array};
+use arrow::compute::concat_batches;
+use arrow::record_batch::RecordBatch;
+use catchment_pipeline::batch::{Rows, Table};
+use catchment_storage::{Lake, Options, QueryLimits};
+use data::{DAY, Points, SECOND, gauge};
+
+const HOSTS: usize = 100;
+const METRICS: usize = 20;
+const SERIES: usize = 5;
+const STEPS: i64 = 480;
+const RUNS: usize = 20;
+
+fn main() {
+    let kept = std::env::var_os("BENCH_LAKE").map(PathBuf::from);
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
+    if !folder.join("metrics").exists() {
+        fill(&folder);
+    }
+    let started = Instant::now();
+    let lake = Lake::open(options(&folder)).unwrap();
+    println!("opened in {:?}, {} files", started.elapsed(), lake.stats().tables[0].files);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    let hour = "ts >= '2026-11-23T00:30:00Z' AND ts < '2026-11-23T01:30:00Z'";
+    let queries = [
+        ("nothing but planning", "SELECT 1".to_owned()),
+        (
+            "one series, an hour",
+            format!("SELECT ts, value FROM \"metric.7\" WHERE {hour} AND host_name = 'host-42' AND cpu = 'cpu1'"),
+        ),
+        (
+            "one series, an hour, from metrics",
+            format!(
+                "SELECT ts, value FROM metrics WHERE metric_name = 'metric.7' AND {hour} AND host_name = 'host-42' AND \
+                 attributes->>'cpu' = 'cpu1'"
+            ),
+        ),
+        ("one series, a minute", {
+            "SELECT ts, value FROM \"metric.7\" WHERE ts >= '2026-11-23T01:00:00Z' AND ts < '2026-11-23T01:01:00Z' AND host_name = \
+             'host-42' AND cpu = 'cpu1'"
+                .to_owned()
+        }),
+        (
+            "a metric over all hosts, an hour, by host",
+            format!(
+                "SELECT date_bin(INTERVAL '1 minute', ts) AS t, host_name, avg(value) FROM \"metric.7\" WHERE {hour} GROUP BY 1, 2"
+            ),
+        ),
+        (
+            "a metric, all time, by 5 minutes and series",
+            "SELECT date_bin(INTERVAL '5 minutes', ts) AS t, host_name, cpu, avg(value) FROM \"metric.7\" GROUP BY 1, 2, 3".to_owned(),
+        ),
+        (
+            "values over a threshold, all columns, an hour",
+            format!("SELECT * FROM metrics WHERE metric_name = 'metric.7' AND {hour} AND value > 99.9"),
+        ),
+        (
+            "everything, by metric",
+            "SELECT metric_name, count(*), avg(value) FROM metrics GROUP BY 1".to_owned(),
+        ),
+        (
+            "last point of every series, scanned",
+            "SELECT DISTINCT ON (series_id) series_id, ts, value FROM metrics ORDER BY series_id, ts DESC".to_owned(),
+        ),
+        ("last point of every series, latest", "SELECT ts, metric_name, host_name, attributes, value FROM latest".to_owned()),
+    ];
+    for (what, sql) in queries.iter().filter(|(what, _)| what.contains(only.as_str())) {
+        measure(&lake, &runtime, what, sql);
+        if std::env::var_os("BENCH_EXPLAIN").is_some() {
+            explain(&lake, &runtime, sql);
+        }
+    }
+}
+
+fn measure(lake: &Lake, runtime: &tokio::runtime::Runtime, what: &str, sql: &str) {
+    let (mut plans, mut all, mut rows) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        let answer = runtime.block_on(async {
+            let query = lake.query(sql, QueryLimits::default()).await?;
+            plans.push(started.elapsed());
+            query.collect().await
+        });
+        all.push(started.elapsed());
+        match answer {
+            Ok(answer) => rows = answer.iter().map(RecordBatch::num_rows).sum(),
+            Err(error) => {
+                println!("{what}: {}", error.message);
+                return;
+            }
+        }
+    }
+    let first = all[0];
+    plans.sort();
+    all.sort();
+    println!(
+        "{what}: {rows} rows, planned in {:?} at p50, answered in {:?} at p50 and {:?} at most, {first:?} the first time",
+        plans[RUNS / 2],
+        all[RUNS / 2],
+        all[RUNS - 1]
+    );
+}
+
+/// BENCH_EXPLAIN prints what a query did.
+fn explain(lake: &Lake, runtime: &tokio::runtime::Runtime, sql: &str) {
+    let sql = format!("EXPLAIN ANALYZE {sql}");
+    let answer = runtime.block_on(async { lake.query(&sql, QueryLimits::default()).await?.collect().await });
+    match answer {
+        Ok(answer) => println!("{}", arrow::util::pretty::pretty_format_batches(&answer).unwrap()),
+        Err(error) => println!("{}", error.message),
+    }
+}
+
+fn options(folder: &Path) -> Options {
+    Options { flush_interval: Duration::from_secs(3600), flush_size: 1 << 30, ..Options::new(folder) }
+}
+
+fn fill(folder: &Path) {
+    let started = Instant::now();
+    let lake = Lake::open(options(folder)).unwrap();
+    let mut parts = Vec::new();
+    for host in 0..HOSTS {
+        let resource = format!(r#"{{"host.name":"host-{host}","service.name":"shop"}}"#);
+        for metric in 0..METRICS {
+            let points = (0..SERIES).map(|cpu| (format!(r#"{{"cpu":"cpu{cpu}"}}"#), DAY, 0.0)).collect();
+            parts.push(gauge(&Points { metric: &format!("metric.{metric}"), resource: &resource, points }));
+        }
+    }
+    let first = concat_batches(&parts[0].schema(), &parts).unwrap();
+    let schema = first.schema();
+    let (time, value) = (schema.index_of("time_unix_nano").unwrap(), schema.index_of("value_double").unwrap());
+    let rows = first.num_rows();
+    for step in 0..STEPS {
+        let mut columns = first.columns().to_vec();
+        columns[time] = data::times(vec![DAY + step * 15 * SECOND; rows]);
+        let values = (0..rows as i64).map(|row| ((row * 7919 + step * 104_729) % 1000) as f64 / 10.0);
+        columns[value] = Arc::new(values.collect::<Float64Array>()) as ArrayRef;
+        let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
+        lake.append(&Rows::new([(Table::Metrics, batch)]), u64::try_from(step).unwrap() + 1).unwrap();
+        lake.flush().unwrap();
+    }
+    println!("{} points written in {:?}", rows as i64 * STEPS, started.elapsed());
+}
