@@ -77,7 +77,7 @@ pub(crate) trait Disk: std::fmt::Debug + Send + Sync {
                 _ => Ok(()),
             };
         }
-        if let Some(parent) = parent.filter(|parent| !self.is_folder(parent)) {
+        if let Some(parent) = parent {
             self.create_folder(parent)?;
         }
         self.make_folder(folder).or_else(|error| if self.is_folder(folder) { Ok(()) } else { Err(error) })?;

@@ -114,7 +114,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) catalog: Arc<Mutex<Catalog>>,
     /// Held while flushing, and while files are put in the place of others.
-    pub(crate) writer: Mutex<Writer>,
+    writer: Mutex<Writer>,
     pub(crate) maintenance: Mutex<MaintenancePlan>,
     pub(crate) merged: Shape,
     pub(crate) maintainer: Mutex<Maintainer>,
@@ -144,9 +144,9 @@ struct Pace {
 pub(crate) struct Writer {
     pub(crate) logs: Vec<DeltaLog>,
     /// Written, but not carried out to its end: before anything else is flushed, it is.
-    pub(crate) unfinished: Option<Journal>,
+    unfinished: Option<Journal>,
     /// Keeps other writers out; `None`: opened for reading.
-    pub(crate) lock: Option<Lock>,
+    lock: Option<Lock>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -529,10 +529,21 @@ impl Shared {
         result
     }
 
+    /// Locked, and with no flush half done: of such a one some tables have files that the others wait for, and queries still
+    /// see its rows in memory.
+    pub(crate) fn settled_writer(&self) -> anyhow::Result<MutexGuard<'_, Writer>> {
+        let mut writer = lock(&self.writer);
+        anyhow::ensure!(writer.lock.is_some(), "the lake was opened for reading");
+        self.finish_unfinished(&mut writer)?;
+        Ok(writer)
+    }
+
+    fn finish_unfinished(&self, writer: &mut Writer) -> anyhow::Result<()> {
+        writer.unfinished.take().map_or(Ok(()), |journal| self.finish(writer, journal))
+    }
+
     fn flush_with(&self, writer: &mut Writer) -> anyhow::Result<Position> {
-        if let Some(journal) = writer.unfinished.take() {
-            self.finish(writer, journal)?;
-        }
+        self.finish_unfinished(writer)?;
         let (position, chunks) = lock(&self.state).start_flush();
         if chunks.iter().any(|chunks| !chunks.is_empty()) {
             let _span = tracing::debug_span!("flush", position).entered();

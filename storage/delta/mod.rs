@@ -315,9 +315,13 @@ impl DeltaLog {
         if self.version == 0 || self.version % CHECKPOINT_EVERY != 0 {
             return;
         }
-        if let Err(error) = checkpoint::write(&*self.disk, &self.folder, self.version, &self.actions()) {
+        if let Err(error) = self.checkpoint() {
             tracing::warn!(table = %self.folder.display(), "no Delta checkpoint written: {error:#}");
         }
+    }
+
+    pub(crate) fn checkpoint(&self) -> anyhow::Result<()> {
+        checkpoint::write(&*self.disk, &self.folder, self.version, &self.actions())
     }
 
     /// The table's whole state.

@@ -242,8 +242,7 @@ impl Shared {
         operation: &str,
         rows_go: bool,
     ) -> anyhow::Result<bool> {
-        let mut writer = lock(&self.writer);
-        anyhow::ensure!(writer.lock.is_some(), "the lake was opened for reading");
+        let mut writer = self.settled_writer()?;
         let now = self.disk.now_ms();
         let log = &mut writer.logs[table.index()];
         let all_live = |log: &DeltaLog| old.iter().all(|file| log.is_live(file));

@@ -24,10 +24,8 @@ impl Shared {
                 (after.unwrap_or(plan.vacuum_after), plan.log_retention)
             };
             maintainer.taken_out.retain(|file| Weak::strong_count(&file.read) > 0);
-            let mut writer = lock(&self.writer);
-            anyhow::ensure!(writer.lock.is_some(), "the lake was opened for reading");
             // What a flush has put in its place and not yet committed is not ours to judge.
-            let flushing = writer.unfinished.is_some();
+            let mut writer = self.settled_writer()?;
             for (table, log) in TABLES.into_iter().zip(&mut writer.logs) {
                 // What it does not know of is not unnamed.
                 log.catch_up()?;
@@ -35,9 +33,7 @@ impl Shared {
                 let folder = self.path.join(table.name());
                 let vacuum = Vacuum { disk: &*self.disk, maintainer, table, folder: &folder, after };
                 report.files_deleted += vacuum.taken_out(log)?;
-                if !flushing {
-                    report.files_deleted += vacuum.unnamed(log)?;
-                }
+                report.files_deleted += vacuum.unnamed(log)?;
                 log.expire(self.disk.now().checked_sub(log_retention))?;
             }
             Ok(())

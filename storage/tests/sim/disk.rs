@@ -100,7 +100,7 @@ pub(super) struct World {
     /// In order; what is of one operation survives together.
     unsynced: Vec<Vec<Naming>>,
     /// Nanoseconds.
-    now: u64,
+    pub(super) now: u64,
     /// Operations until everything stops.
     pub(super) stop_in: u64,
     pub(super) faults: Faults,
