@@ -354,6 +354,21 @@ mod tests {
         );
     }
 
+    /// The bytes that the Collector hashes, through Python's `hashlib`; it hashes nothing of what has no such bytes.
+    #[test]
+    fn other_values_are_hashed_by_their_bytes() {
+        for (value, hashed) in [
+            ("24", "cbb032642036ec7043fa4529f06c9c9d8b12fa70ea6799a19ca8321a808d86fa"),
+            ("2.4", "df3022be03461368aa299f2f30d440fd3ca45c9b62af40733f10296a53d42859"),
+            ("true", "4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a"),
+            ("false", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+            (r#"{"$empty":true}"#, ""),
+            (r#"{"$bytes":"AQID"}"#, ""),
+        ] {
+            check("[{key: a, action: hash}]", &format!(r#"{{"a":{value}}}"#), &format!(r#"{{"a":"{hashed}"}}"#));
+        }
+    }
+
     #[test]
     fn extract_and_convert() {
         let pattern =
