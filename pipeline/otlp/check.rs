@@ -9,6 +9,9 @@ enum Kind {
     Unknown,
     Varint,
     Fixed64,
+    /// An item's time, and what counts where that is 0.
+    Time,
+    Observed,
     Fixed32,
     Text,
     Bytes,
@@ -44,8 +47,6 @@ struct Message {
     kinds: [Kind; 17],
     names: [&'static str; 17],
     rule: Rule,
-    /// Fields that are the item's time, the second where the first is 0; numbers of 0 name no field.
-    times: [u32; 2],
 }
 
 const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> Message {
@@ -56,19 +57,15 @@ const fn message(name: &'static str, fields: &[(usize, &'static str, Kind)]) -> 
         (kinds[number], names[number]) = (kind, name);
         i += 1;
     }
-    Message { name, kinds, names, rule: Rule::None, times: [0; 2] }
+    Message { name, kinds, names, rule: Rule::None }
 }
 
 const fn ruled(rule: Rule, message: Message) -> Message {
     Message { rule, ..message }
 }
 
-const fn timed(times: [u32; 2], message: Message) -> Message {
-    Message { times, ..message }
-}
-
 use Kind::Message as Of;
-use Kind::{Any, Bytes, Fixed32, Fixed64, Fixed64s, Id, Item, OneOf, Pair, Text, Varint, Varints};
+use Kind::{Any, Bytes, Fixed32, Fixed64, Fixed64s, Id, Item, Observed, OneOf, Pair, Text, Time, Varint, Varints};
 
 static ANY_VALUE: Message = message(
     "AnyValue",
@@ -136,80 +133,68 @@ static EXPONENTIAL_HISTOGRAM: Message = message(
     &[(1, "data_points", Item(&EXPONENTIAL_HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)],
 );
 static SUMMARY: Message = message("Summary", &[(1, "data_points", Item(&SUMMARY_DATA_POINT))]);
-static NUMBER_DATA_POINT: Message = timed(
-    [3, 0],
+static NUMBER_DATA_POINT: Message = message(
+    "NumberDataPoint",
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Time),
+        (4, "as_double", Fixed64),
+        (5, "exemplars", Of(&EXEMPLAR)),
+        (6, "as_int", Fixed64),
+        (7, "attributes", Pair),
+        (8, "flags", Varint),
+    ],
+);
+static HISTOGRAM_DATA_POINT: Message = ruled(
+    Rule::Buckets,
     message(
-        "NumberDataPoint",
+        "HistogramDataPoint",
         &[
             (2, "start_time_unix_nano", Fixed64),
-            (3, "time_unix_nano", Fixed64),
-            (4, "as_double", Fixed64),
-            (5, "exemplars", Of(&EXEMPLAR)),
-            (6, "as_int", Fixed64),
-            (7, "attributes", Pair),
-            (8, "flags", Varint),
-        ],
-    ),
-);
-static HISTOGRAM_DATA_POINT: Message = timed(
-    [3, 0],
-    ruled(
-        Rule::Buckets,
-        message(
-            "HistogramDataPoint",
-            &[
-                (2, "start_time_unix_nano", Fixed64),
-                (3, "time_unix_nano", Fixed64),
-                (4, "count", Fixed64),
-                (5, "sum", Fixed64),
-                (6, "bucket_counts", Fixed64s),
-                (7, "explicit_bounds", Fixed64s),
-                (8, "exemplars", Of(&EXEMPLAR)),
-                (9, "attributes", Pair),
-                (10, "flags", Varint),
-                (11, "min", Fixed64),
-                (12, "max", Fixed64),
-            ],
-        ),
-    ),
-);
-static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = timed(
-    [3, 0],
-    message(
-        "ExponentialHistogramDataPoint",
-        &[
-            (1, "attributes", Pair),
-            (2, "start_time_unix_nano", Fixed64),
-            (3, "time_unix_nano", Fixed64),
+            (3, "time_unix_nano", Time),
             (4, "count", Fixed64),
             (5, "sum", Fixed64),
-            (6, "scale", Varint),
-            (7, "zero_count", Fixed64),
-            (8, "positive", Of(&BUCKETS)),
-            (9, "negative", Of(&BUCKETS)),
+            (6, "bucket_counts", Fixed64s),
+            (7, "explicit_bounds", Fixed64s),
+            (8, "exemplars", Of(&EXEMPLAR)),
+            (9, "attributes", Pair),
             (10, "flags", Varint),
-            (11, "exemplars", Of(&EXEMPLAR)),
-            (12, "min", Fixed64),
-            (13, "max", Fixed64),
-            (14, "zero_threshold", Fixed64),
+            (11, "min", Fixed64),
+            (12, "max", Fixed64),
         ],
     ),
+);
+static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = message(
+    "ExponentialHistogramDataPoint",
+    &[
+        (1, "attributes", Pair),
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Time),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "scale", Varint),
+        (7, "zero_count", Fixed64),
+        (8, "positive", Of(&BUCKETS)),
+        (9, "negative", Of(&BUCKETS)),
+        (10, "flags", Varint),
+        (11, "exemplars", Of(&EXEMPLAR)),
+        (12, "min", Fixed64),
+        (13, "max", Fixed64),
+        (14, "zero_threshold", Fixed64),
+    ],
 );
 static BUCKETS: Message = message("Buckets", &[(1, "offset", Varint), (2, "bucket_counts", Varints)]);
-static SUMMARY_DATA_POINT: Message = timed(
-    [3, 0],
-    message(
-        "SummaryDataPoint",
-        &[
-            (2, "start_time_unix_nano", Fixed64),
-            (3, "time_unix_nano", Fixed64),
-            (4, "count", Fixed64),
-            (5, "sum", Fixed64),
-            (6, "quantile_values", Of(&VALUE_AT_QUANTILE)),
-            (7, "attributes", Pair),
-            (8, "flags", Varint),
-        ],
-    ),
+static SUMMARY_DATA_POINT: Message = message(
+    "SummaryDataPoint",
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Time),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "quantile_values", Of(&VALUE_AT_QUANTILE)),
+        (7, "attributes", Pair),
+        (8, "flags", Varint),
+    ],
 );
 static VALUE_AT_QUANTILE: Message = message("ValueAtQuantile", &[(1, "quantile", Fixed64), (2, "value", Fixed64)]);
 static EXEMPLAR: Message = message(
@@ -231,24 +216,21 @@ static RESOURCE_LOGS: Message = message(
 );
 static SCOPE_LOGS: Message =
     message("ScopeLogs", &[(1, "scope", Of(&SCOPE)), (2, "log_records", Item(&LOG_RECORD)), (3, "schema_url", Text)]);
-static LOG_RECORD: Message = timed(
-    [1, 11],
-    message(
-        "LogRecord",
-        &[
-            (1, "time_unix_nano", Fixed64),
-            (2, "severity_number", Varint),
-            (3, "severity_text", Text),
-            (5, "body", Any),
-            (6, "attributes", Pair),
-            (7, "dropped_attributes_count", Varint),
-            (8, "flags", Fixed32),
-            (9, "trace_id", Id(16)),
-            (10, "span_id", Id(8)),
-            (11, "observed_time_unix_nano", Fixed64),
-            (12, "event_name", Text),
-        ],
-    ),
+static LOG_RECORD: Message = message(
+    "LogRecord",
+    &[
+        (1, "time_unix_nano", Time),
+        (2, "severity_number", Varint),
+        (3, "severity_text", Text),
+        (5, "body", Any),
+        (6, "attributes", Pair),
+        (7, "dropped_attributes_count", Varint),
+        (8, "flags", Fixed32),
+        (9, "trace_id", Id(16)),
+        (10, "span_id", Id(8)),
+        (11, "observed_time_unix_nano", Observed),
+        (12, "event_name", Text),
+    ],
 );
 
 static TRACES: Message = message("ExportTraceServiceRequest", &[(1, "resource_spans", Of(&RESOURCE_SPANS))]);
@@ -258,31 +240,28 @@ static RESOURCE_SPANS: Message = message(
 );
 static SCOPE_SPANS: Message =
     message("ScopeSpans", &[(1, "scope", Of(&SCOPE)), (2, "spans", Item(&SPAN)), (3, "schema_url", Text)]);
-static SPAN: Message = timed(
-    [7, 0],
-    ruled(
-        Rule::Ids,
-        message(
-            "Span",
-            &[
-                (1, "trace_id", Id(16)),
-                (2, "span_id", Id(8)),
-                (3, "trace_state", Text),
-                (4, "parent_span_id", Id(8)),
-                (5, "name", Text),
-                (6, "kind", Varint),
-                (7, "start_time_unix_nano", Fixed64),
-                (8, "end_time_unix_nano", Fixed64),
-                (9, "attributes", Pair),
-                (10, "dropped_attributes_count", Varint),
-                (11, "events", Of(&EVENT)),
-                (12, "dropped_events_count", Varint),
-                (13, "links", Of(&LINK)),
-                (14, "dropped_links_count", Varint),
-                (15, "status", Of(&STATUS)),
-                (16, "flags", Fixed32),
-            ],
-        ),
+static SPAN: Message = ruled(
+    Rule::Ids,
+    message(
+        "Span",
+        &[
+            (1, "trace_id", Id(16)),
+            (2, "span_id", Id(8)),
+            (3, "trace_state", Text),
+            (4, "parent_span_id", Id(8)),
+            (5, "name", Text),
+            (6, "kind", Varint),
+            (7, "start_time_unix_nano", Time),
+            (8, "end_time_unix_nano", Fixed64),
+            (9, "attributes", Pair),
+            (10, "dropped_attributes_count", Varint),
+            (11, "events", Of(&EVENT)),
+            (12, "dropped_events_count", Varint),
+            (13, "links", Of(&LINK)),
+            (14, "dropped_links_count", Varint),
+            (15, "status", Of(&STATUS)),
+            (16, "flags", Fixed32),
+        ],
     ),
 );
 static EVENT: Message = message(
@@ -317,7 +296,7 @@ pub(crate) fn check(signal: Signal, bytes: &[u8]) -> Result<Checked, Malformed> 
     if bytes.len() > MAX_BYTES {
         return refuse(MAX_BYTES, "a request over 128 MiB");
     }
-    let mut walk = Walk { found: Checked::default(), place: None };
+    let mut walk = Walk { found: Checked::default(), time: 0, observed: 0, place: None };
     if let Err(fault) = walk.message(root, bytes, MAX_DEPTH) {
         let place = match walk.place {
             None => root.name.to_owned(),
@@ -362,6 +341,9 @@ impl Rule {
 
 struct Walk {
     found: Checked,
+    /// Of the item that is being walked: items are not in one another.
+    time: u64,
+    observed: u64,
     /// Message and field of the innermost fault.
     place: Option<(&'static str, &'static str)>,
 }
@@ -373,15 +355,11 @@ impl Walk {
         let mut one_of = (0, Checked::default());
         // For the message's rule: which ids are there, by field number; the lengths of fields 6 and 7.
         let (mut ids, mut lists) = (0u32, [0usize; 2]);
-        let mut times = [0u64; 2];
         loop {
             let (number, value) = match reader.next() {
                 Ok(Some(field)) => field,
                 Ok(None) => {
                     self.found.invalid += usize::from(!message.rule.holds(ids, lists));
-                    if message.times[0] != 0 {
-                        self.found.times.note(if times[0] == 0 { times[1] } else { times[0] });
-                    }
                     return Ok(());
                 }
                 Err(fault) => return self.fault(fault, (message.name, "")),
@@ -399,7 +377,10 @@ impl Walk {
                 (Of(inner), Value::Len(bytes)) if depth > 0 => self.message(inner, bytes, depth - 1),
                 (Item(inner), Value::Len(bytes)) if depth > 0 => {
                     self.found.items += 1;
-                    self.message(inner, bytes, depth - 1)
+                    (self.time, self.observed) = (0, 0);
+                    let outcome = self.message(inner, bytes, depth - 1);
+                    self.found.times.note(if self.time == 0 { self.observed } else { self.time });
+                    outcome
                 }
                 (OneOf(inner), Value::Len(bytes)) if depth > 0 => {
                     if number != one_of.0 {
@@ -412,12 +393,13 @@ impl Walk {
                     outcome
                 }
                 (Varint | Varints, Value::Varint(_)) => Ok(()),
-                (Fixed64, Value::Fixed64(value)) => {
-                    for (time, of) in times.iter_mut().zip(message.times) {
-                        if number == of {
-                            *time = value;
-                        }
-                    }
+                (Fixed64, Value::Fixed64(_)) => Ok(()),
+                (Time, Value::Fixed64(time)) => {
+                    self.time = time;
+                    Ok(())
+                }
+                (Observed, Value::Fixed64(time)) => {
+                    self.observed = time;
                     Ok(())
                 }
                 (Fixed32, Value::Fixed32(_)) => Ok(()),

@@ -213,16 +213,17 @@ impl Rules {
         // What cannot be read is not let through.
         let Ok(set) = Attributes::parse(json) else { return Some("{}".to_owned()) };
         let mut found = Found::default();
-        let kept = set.iter().filter_map(|(key, value)| match self.attribute(key, value, &mut found) {
+        let fates = set.iter().map(|(key, value)| self.attribute(key, value, &mut found)).collect::<Vec<_>>();
+        if found.redacted.is_empty() && found.masked.is_empty() && (self.summary == Summary::Silent || found.is_empty())
+        {
+            return None;
+        }
+        let kept = set.iter().zip(fates).filter_map(|((key, value), fate)| match fate {
             Fate::Keep => Some((key.to_owned(), value.clone())),
             Fate::Remove => None,
             Fate::Become(text) => Some((key.to_owned(), Value::String(text))),
         });
         let mut kept: Attributes = kept.collect();
-        if found.redacted.is_empty() && found.masked.is_empty() && (self.summary == Summary::Silent || found.is_empty())
-        {
-            return None;
-        }
         self.summarize(&mut kept, found, "redaction");
         Some(kept.to_json())
     }
