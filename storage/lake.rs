@@ -286,6 +286,11 @@ impl Lake {
         self.shared.compact(which)
     }
 
+    /// Writes rollups of hours that are over. `now`: also of those whose rows may still come.
+    pub fn roll_up(&self, now: bool) -> anyhow::Result<MaintenanceReport> {
+        self.shared.roll_up(now)
+    }
+
     /// Drops days that are past their table's retention.
     pub fn retain(&self) -> anyhow::Result<MaintenanceReport> {
         self.shared.retain()
@@ -566,7 +571,8 @@ impl Shared {
         clear_files(&*self.disk, &aside).with_context(|| format!("clearing {}", aside.display()))?;
         let mut tables = BTreeMap::new();
         for (table, chunks) in TABLES.into_iter().zip(chunks).filter(|(_, chunks)| !chunks.is_empty()) {
-            let staged = files::write(&self.disk, table, chunks, &aside)
+            let rolled_up = |date| table.rolled().map_or_else(Vec::new, |rolled| self.rolled_up_at_all(rolled, date));
+            let staged = files::write(&self.disk, table, chunks, &rolled_up, &aside)
                 .with_context(|| format!("writing rows of table `{}`", table.name()))?;
             tables.insert(table.name().to_owned(), staged);
         }

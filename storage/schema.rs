@@ -52,7 +52,6 @@ pub(crate) enum Step {
 }
 
 impl Rolled {
-    #[allow(dead_code)]
     pub(crate) const ALL: [Rolled; 3] = [Rolled::Metrics, Rolled::Histograms, Rolled::ExpHistograms];
 
     pub(crate) fn raw(self) -> Table {
@@ -138,7 +137,6 @@ impl LakeTable {
     }
 
     /// Of a table that is rolled up.
-    #[allow(dead_code)]
     pub(crate) fn rolled(self) -> Option<Rolled> {
         Rolled::ALL.into_iter().find(|rolled| self == LakeTable::Rows(rolled.raw()))
     }
@@ -397,9 +395,14 @@ fn is_value(rolled: Rolled, name: &str) -> bool {
     }
 }
 
+/// A rollup is made from this column of the raw table.
+pub(crate) fn is_rolled_up(name: &str) -> bool {
+    !matches!(name, "start_ts" | "flags" | "exemplars")
+}
+
 /// The raw table's columns, its values replaced by what there is to say of all of them.
 fn rollup_columns(rolled: Rolled, promoted: &[Promoted]) -> Vec<Column> {
-    let gone = |name: &str| matches!(name, "start_ts" | "flags" | "exemplars") || is_value(rolled, name);
+    let gone = |name: &str| !is_rolled_up(name) || is_value(rolled, name);
     let mut columns = row_columns(rolled.raw(), promoted);
     columns.retain(|column| !gone(column.field.name()));
     let at = columns.iter().position(|column| column.field.name() == "attributes").map_or(columns.len(), |at| at + 1);

@@ -169,7 +169,6 @@ impl DeltaLog {
     }
 
     /// What gives a live file other tags.
-    #[allow(dead_code)] // rollups, which come next, use it
     pub(crate) fn tag_action(&self, file: &FileEntry, tags: &Tags) -> Option<Value> {
         let (_, add) = self.add_of(file)?;
         let mut add = add.clone();

@@ -6,7 +6,7 @@ mod shape;
 mod statistics;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::gather::Gather;
 use crate::hot::Chunk;
 use crate::schema::LakeTable;
 
-pub(crate) use order::sorted;
+pub(crate) use order::{Key, sorted};
 pub(crate) use reader::FileRows;
 pub use shape::Shape;
 pub(crate) use writer::FileWriter;
@@ -181,23 +181,34 @@ impl Staged {
     }
 }
 
-/// Writes the chunks' rows, sorted, as one file per date into `aside`; each is fsynced, the folder is not.
+/// Writes the chunks' rows, sorted, as one file per date into `aside`; each is fsynced, the folder is not. `rolled_up`: times of a date that a
+/// rollup covers.
 pub(crate) fn write(
     disk: &Arc<dyn Disk>,
     table: LakeTable,
     chunks: &[Arc<Chunk>],
+    rolled_up: &dyn Fn(i32) -> Ranges,
     aside: &Path,
 ) -> anyhow::Result<Vec<Staged>> {
     let chunks = chunks.iter().map(|chunk| &chunk.rows).collect::<Vec<_>>();
     let gather = Gather::new(&chunks, table.identity()).context("no rows to write")?;
     let order = sorted(&gather, &chunks, table.identity())?;
     let files = order.chunk_by(|a, b| a.date() == b.date()).map(|rows| {
-        let mut file =
-            FileWriter::create(disk, table, gather.schema(), rows[0].date(), rows.len(), Shape::FRESH, aside)?;
+        let date = rows[0].date();
+        let mut file = FileWriter::create(disk, table, gather.schema(), date, rows.len(), Shape::FRESH, aside)?;
         for rows in rows.chunks(Shape::FRESH.row_group) {
             file.write(&gather, &rows.iter().map(|key| key.place).collect::<Vec<_>>())?;
         }
-        file.finish(&Tags::default(), true)
+        file.finish(&Tags { late: late(rows, &rolled_up(date)), ..Tags::default() }, true)
     });
     files.collect()
+}
+
+/// Hours in which some of these rows are and that a rollup covers.
+fn late(rows: &[Key], rolled_up: &[Range<i64>]) -> Ranges {
+    const HOUR: i64 = 3_600_000_000;
+    let Some(end) = rolled_up.iter().map(|range| range.end).max() else { return Ranges::new() };
+    let late = rows.iter().map(Key::ts).filter(|ts| *ts < end && rolled_up.iter().any(|range| range.contains(ts)));
+    let hours = late.map(|ts| ts.div_euclid(HOUR)).collect::<BTreeSet<_>>();
+    union(hours.into_iter().map(|hour| hour * HOUR..(hour + 1) * HOUR))
 }

@@ -22,6 +22,10 @@ impl Key {
         Key { order: date << 96 | u128::from(rank) << 64 | ts, place }
     }
 
+    pub(crate) fn ts(&self) -> i64 {
+        (self.order as u64 ^ 1 << 63) as i64
+    }
+
     pub(crate) fn date(&self) -> i32 {
         ((self.order >> 96) as u32 ^ 1 << 31) as i32
     }

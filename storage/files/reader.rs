@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::disk::{Disk, Source};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
 
 /// Batch by batch, in the order of the file.
@@ -37,8 +38,14 @@ impl FileRows {
         let metadata = ArrowReaderMetadata::try_new(found.metadata().clone(), options).with_context(opened)?;
         let created_by = metadata.metadata().file_metadata().created_by();
         let ours = created_by.is_some_and(|by| by.starts_with("catchment "));
-        let rows = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(size).build();
-        let places = schema.fields().iter().map(|field| in_file.index_of(field.name()).ok()).collect();
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_batch_size(size);
+        let wanted = in_file.fields().iter().enumerate();
+        let wanted =
+            wanted.filter(|(_, field)| schema.index_of(field.name()).is_ok()).map(|(at, _)| at).collect::<Vec<_>>();
+        let projection = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().copied());
+        let rows = builder.with_projection(projection).build();
+        let place = |name: &str| wanted.iter().position(|at| in_file.field(*at).name() == name);
+        let places = schema.fields().iter().map(|field| place(field.name())).collect();
         Ok(FileRows { rows: rows.with_context(opened)?, places, schema: schema.clone(), ours })
     }
 }

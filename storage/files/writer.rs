@@ -89,7 +89,6 @@ impl FileWriter {
         Ok(())
     }
 
-    #[allow(dead_code)]
     pub(crate) fn bytes(&self) -> u64 {
         self.writer.bytes_written() as u64
     }

@@ -1,6 +1,6 @@
 //! Many sorted files become few: rows of one date in their table's order, whatever files they lie in.
 //!
-//! Bounded: of each input one batch is in memory, and of what is merged one row group.
+//! Bounded: of each input one batch is in memory, and of what is merged as much as is handed on at once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::schema::LakeTable;
 /// Rows of all inputs' batches together.
 const IN_HAND: usize = 65_536;
 const SMALLEST_BATCH: usize = 1024;
-/// A row group is written when this part of it, in percent, is there: what comes next is more than one row.
+/// Rows are handed on when this part of what is wanted at once, in percent, is there: what comes next is more than one row.
 const FULL: usize = 90;
 
 /// A file by another program, which may be in another order: its path in the table's folder.
@@ -27,50 +27,46 @@ const FULL: usize = 90;
 #[error("{0} was written by another program, and may be in another order")]
 pub(crate) struct Foreign(pub(crate) String);
 
-/// What to make of the files of one date.
-pub(crate) struct Merge<'a> {
+/// Chooses among rows as they are read.
+pub(crate) type Keep<'a> = &'a dyn Fn(&RecordBatch) -> anyhow::Result<RecordBatch>;
+
+/// Where rows come from: files of one table.
+pub(crate) struct Source<'a> {
     pub(crate) disk: &'a Arc<dyn Disk>,
     pub(crate) table: LakeTable,
+    /// The columns wanted, those among them that the table is sorted by.
     pub(crate) schema: &'a SchemaRef,
     /// The table's folder.
     pub(crate) folder: &'a Path,
-    pub(crate) aside: &'a Path,
-    pub(crate) shape: Shape,
-    /// Bytes at which a file ends and the next begins.
-    pub(crate) target: u64,
-    /// Of the files that come out.
-    pub(crate) tags: Tags,
+    pub(crate) keep: Option<Keep<'a>>,
 }
 
-impl Merge<'_> {
-    /// Rows for which `keep` says false are left out (`None`: all stay). Calls `pause` between steps; its error ends the
-    /// work.
-    pub(crate) fn run(
+impl Source<'_> {
+    /// All rows of files of one date, in batches which together have about so many rows; what comes in one call is before what comes in
+    /// the next, and not in order within.
+    pub(crate) fn in_order(
         &self,
         files: &[Arc<FileEntry>],
-        keep: Option<&dyn Fn(&RecordBatch) -> anyhow::Result<RecordBatch>>,
-        pause: &mut dyn FnMut() -> anyhow::Result<()>,
-    ) -> anyhow::Result<Vec<Staged>> {
+        rows: usize,
+        each: &mut dyn FnMut(Vec<RecordBatch>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let size = (IN_HAND / files.len().max(1)).max(SMALLEST_BATCH);
-        let mut inputs = Vec::with_capacity(files.len());
-        for file in files {
-            inputs.push(Input::open(&self.folder.join(&file.path), self, size, keep)?);
-        }
-        let date = files.first().context("nothing to merge")?.date;
-        let rows = files.iter().map(|file| file.rows as usize).sum::<usize>();
-        let mut output =
-            Output { merge: self, date, rows, pending: Vec::new(), count: 0, file: None, staged: Vec::new() };
+        let inputs = files.iter().map(|file| Input::open(self, file, size));
+        let mut inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
+        let (mut batches, mut count) = (Vec::new(), 0);
         while let Some(bound) = inputs.iter().filter_map(Input::last).min().map(|key| key.to_owned()) {
             for input in &mut inputs {
-                output.add(input.take_to(&bound)?);
+                let taken = input.take_to(&bound)?;
+                count += taken.as_ref().map_or(0, RecordBatch::num_rows);
+                batches.extend(taken);
             }
-            if output.count >= self.shape.row_group * FULL / 100 {
-                output.write()?;
-                pause()?;
+            if count >= rows * FULL / 100 {
+                each(std::mem::take(&mut batches))?;
+                count = 0;
             }
             inputs.retain(|input| input.rows.is_some());
         }
-        output.end()
+        each(batches)
     }
 }
 
@@ -78,24 +74,18 @@ impl Merge<'_> {
 struct Input<'a> {
     file: FileRows,
     identity: &'static [&'static str],
-    keep: Option<&'a dyn Fn(&RecordBatch) -> anyhow::Result<RecordBatch>>,
+    keep: Option<Keep<'a>>,
     /// `None`: it has ended.
     rows: Option<RecordBatch>,
 }
 
 impl<'a> Input<'a> {
-    fn open(
-        path: &Path,
-        merge: &Merge,
-        size: usize,
-        keep: Option<&'a dyn Fn(&RecordBatch) -> anyhow::Result<RecordBatch>>,
-    ) -> anyhow::Result<Input<'a>> {
-        let file = FileRows::open(&**merge.disk, path, merge.schema, size)?;
-        if !file.ours {
-            let name = path.strip_prefix(merge.folder).unwrap_or(path);
-            return Err(Foreign(name.to_string_lossy().into_owned()).into());
+    fn open(source: &Source<'a>, file: &FileEntry, size: usize) -> anyhow::Result<Input<'a>> {
+        let rows = FileRows::open(&**source.disk, &source.folder.join(&file.path), source.schema, size)?;
+        if !rows.ours {
+            return Err(Foreign(file.path.clone()).into());
         }
-        let mut input = Input { file, identity: merge.table.identity(), keep, rows: None };
+        let mut input = Input { file: rows, identity: source.table.identity(), keep: source.keep, rows: None };
         input.next()?;
         Ok(input)
     }
@@ -194,50 +184,62 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Rows that are merged and not written, and the file they go to.
-struct Output<'a> {
-    merge: &'a Merge<'a>,
-    date: i32,
-    rows: usize,
-    pending: Vec<RecordBatch>,
-    count: usize,
+/// Where rows go: new files of one date.
+pub(crate) struct Target<'a> {
+    pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) table: LakeTable,
+    pub(crate) schema: &'a SchemaRef,
+    pub(crate) aside: &'a Path,
+    pub(crate) date: i32,
+    /// About how many there will be.
+    pub(crate) rows: usize,
+    pub(crate) shape: Shape,
+    /// Bytes at which a file ends and the next begins.
+    pub(crate) bytes: u64,
+    pub(crate) tags: Tags,
+    pub(crate) output: Output,
+}
+
+/// What is written.
+#[derive(Default)]
+pub(crate) struct Output {
     file: Option<FileWriter>,
     staged: Vec<Staged>,
 }
 
-impl Output<'_> {
-    fn add(&mut self, rows: Option<RecordBatch>) {
-        self.count += rows.as_ref().map_or(0, RecordBatch::num_rows);
-        self.pending.extend(rows);
-    }
-
-    fn write(&mut self) -> anyhow::Result<()> {
-        let Merge { disk, table, schema, shape, aside, target, tags, .. } = self.merge;
-        let chunks = self.pending.iter().collect::<Vec<_>>();
-        let Some(gather) = Gather::new(&chunks, table.identity()) else { return Ok(()) };
-        let order = sorted(&gather, &chunks, table.identity())?;
-        for rows in order.chunks(shape.row_group) {
-            let mut file = match self.file.take() {
+impl Target<'_> {
+    /// Rows that come after all that were written, in any order among themselves.
+    pub(crate) fn write(&mut self, batches: &[RecordBatch]) -> anyhow::Result<()> {
+        let chunks = batches.iter().collect::<Vec<_>>();
+        let Some(gather) = Gather::new(&chunks, self.table.identity()) else { return Ok(()) };
+        let order = sorted(&gather, &chunks, self.table.identity())?;
+        for rows in order.chunks(self.shape.row_group) {
+            let mut file = match self.output.file.take() {
                 Some(file) => file,
-                None => FileWriter::create(disk, *table, schema, self.date, self.rows, *shape, aside)?,
+                None => FileWriter::create(
+                    self.disk,
+                    self.table,
+                    self.schema,
+                    self.date,
+                    self.rows,
+                    self.shape,
+                    self.aside,
+                )?,
             };
             file.write(&gather, &rows.iter().map(|key| key.place).collect::<Vec<_>>())?;
-            if file.bytes() >= *target {
-                self.staged.push(file.finish(tags, false)?);
+            if file.bytes() >= self.bytes {
+                self.output.staged.push(file.finish(&self.tags, false)?);
             } else {
-                self.file = Some(file);
+                self.output.file = Some(file);
             }
         }
-        self.pending.clear();
-        self.count = 0;
         Ok(())
     }
 
-    fn end(mut self) -> anyhow::Result<Vec<Staged>> {
-        self.write()?;
-        if let Some(file) = self.file.take() {
-            self.staged.push(file.finish(&self.merge.tags, false)?);
+    pub(crate) fn end(mut self) -> anyhow::Result<Vec<Staged>> {
+        if let Some(file) = self.output.file.take() {
+            self.output.staged.push(file.finish(&self.tags, false)?);
         }
-        Ok(self.staged)
+        Ok(self.output.staged)
     }
 }

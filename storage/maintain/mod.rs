@@ -6,24 +6,26 @@
 mod merge;
 mod plan;
 mod policy;
+mod rollup;
 mod vacuum;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::convert::day;
+use crate::convert::{day, of_day};
 use crate::delta::DeltaLog;
 use crate::files::{FileEntry, Shape, Staged, Tags};
 use crate::journal::aside;
-use crate::lake::{Shared, lock};
+use crate::lake::{Shared, Writer, lock};
 use crate::opening::clear_files;
+use crate::rollup::without;
 use crate::schema::{LakeTable, TABLES};
 
-pub use policy::{MaintenancePlan, Retention};
+pub use policy::{MaintenancePlan, Retention, RollupPlan};
 
 /// After a date is over its rows are expected for this long, in microseconds.
 const LATE: i64 = 3600 * 1_000_000;
@@ -39,6 +41,7 @@ pub(crate) struct Maintainer {
     taken_out: Vec<TakenOut>,
     /// Files of other programs, whose rows may be in another order: they stay as they are.
     foreign: HashSet<String>,
+    anew: rollup::Anew,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub struct MaintenanceReport {
     pub files_merged: u64,
     pub files_written: u64,
     pub bytes_written: u64,
+    /// Times that a rollup's table was added to.
+    pub rollups: u64,
     /// Files and rows of days that were past their retention.
     pub files_dropped: u64,
     pub rows_dropped: u64,
@@ -73,6 +78,7 @@ impl MaintenanceReport {
         self.files_merged += other.files_merged;
         self.files_written += other.files_written;
         self.bytes_written += other.bytes_written;
+        self.rollups += other.rollups;
         self.files_dropped += other.files_dropped;
         self.rows_dropped += other.rows_dropped;
         self.files_deleted += other.files_deleted;
@@ -124,7 +130,8 @@ impl Shared {
 
     /// All that is due.
     pub(crate) fn maintain(&self) -> anyhow::Result<MaintenanceReport> {
-        let mut report = self.retain()?;
+        let mut report = self.roll_up(false)?;
+        report.add(&self.retain()?);
         report.add(&self.compact(Compact::Due)?);
         report.add(&self.vacuum(None)?);
         Ok(report)
@@ -177,17 +184,23 @@ impl Shared {
         task: &plan::Task,
         report: &mut MaintenanceReport,
     ) -> anyhow::Result<()> {
-        let merge = merge::Merge {
+        let Some(date) = task.files.first().map(|file| file.date) else { return Ok(()) };
+        let aside = self.maintenance_aside()?;
+        let shape = if task.last { self.merged } else { Shape::FRESH };
+        let source = merge::Source {
             disk: &self.disk,
             table,
             schema: &self.layouts[table.index()].hot,
             folder: &self.path.join(table.name()),
-            aside: &self.maintenance_aside()?,
-            shape: if task.last { self.merged } else { Shape::FRESH },
-            target: lock(&self.maintenance).target_size,
-            tags: Tags::of_all(&task.files, task.last),
+            keep: None,
         };
-        let staged = match merge.run(&task.files, None, &mut || self.pause()) {
+        let rows = task.files.iter().map(|file| file.rows as usize).sum();
+        let mut target = self.target(table, date, rows, shape, Tags::of_all(&task.files, task.last), &aside);
+        let merged = source.in_order(&task.files, shape.row_group, &mut |batches| {
+            self.pause()?;
+            target.write(&batches)
+        });
+        let staged = match merged.and_then(|()| target.end()) {
             Ok(staged) => staged,
             Err(error) => match error.downcast::<merge::Foreign>() {
                 Ok(merge::Foreign(path)) => {
@@ -199,7 +212,7 @@ impl Shared {
             },
         };
         let (files, bytes) = (staged.len() as u64, staged.iter().map(Staged::bytes).sum::<u64>());
-        if self.replace(maintainer, table, &task.files, staged, "OPTIMIZE", false)? {
+        if self.replace(maintainer, &mut *self.settled_writer()?, table, &task.files, staged, "OPTIMIZE", false)? {
             report.merges += 1;
             report.files_merged += task.files.len() as u64;
             report.files_written += files;
@@ -208,19 +221,42 @@ impl Shared {
         Ok(())
     }
 
+    fn target<'a>(
+        &'a self,
+        table: LakeTable,
+        date: i32,
+        rows: usize,
+        shape: Shape,
+        tags: Tags,
+        aside: &'a Path,
+    ) -> merge::Target<'a> {
+        merge::Target {
+            disk: &self.disk,
+            table,
+            schema: &self.layouts[table.index()].hot,
+            aside,
+            date,
+            rows,
+            shape,
+            bytes: lock(&self.maintenance).target_size,
+            tags,
+            output: merge::Output::default(),
+        }
+    }
+
     /// Drops days whose rows are all older than their table keeps them.
     pub(crate) fn retain(&self) -> anyhow::Result<MaintenanceReport> {
         self.work(|maintainer, report| {
             let retention = lock(&self.maintenance).retention.clone();
             for table in TABLES {
-                let Some(keep) = retention.of(table) else { continue };
-                let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
-                let first = day(self.disk.now_ms().saturating_mul(1000).saturating_sub(keep));
-                let old = self.files(table).iter().filter(|file| file.date < first).cloned().collect::<Vec<_>>();
+                let Some(first) = retention.first_kept(table, self.disk.now_ms()) else { continue };
+                let old = self.files(table);
+                let old = old.iter().filter(|file| file.date < first && self.may_go(table, file)).cloned();
+                let old = old.collect::<Vec<_>>();
                 if old.is_empty() {
                     continue;
                 }
-                if self.replace(maintainer, table, &old, Vec::new(), "DELETE", true)? {
+                if self.replace(maintainer, &mut *self.settled_writer()?, table, &old, Vec::new(), "DELETE", true)? {
                     let rows = old.iter().map(|file| file.rows).sum::<u64>();
                     tracing::info!(table = table.name(), files = old.len(), rows, "dropped what is past its retention");
                     report.files_dropped += old.len() as u64;
@@ -231,18 +267,26 @@ impl Shared {
         })
     }
 
+    /// A raw file goes when rollups stand for its rows.
+    fn may_go(&self, table: LakeTable, file: &FileEntry) -> bool {
+        let rollups = lock(&self.maintenance).rollups.enabled;
+        let Some(rolled) = table.rolled().filter(|_| rollups) else { return true };
+        let (first, last) = file.ts.unwrap_or_else(|| of_day(file.date));
+        without(vec![first..last.saturating_add(1)], &self.rolled_up(rolled, file.date)).is_empty()
+    }
+
     /// Puts staged files in the place of live ones, in one commit. `false`: one of those is live no more, and nothing was
     /// changed. `rows_go`: the rows of the old files are not in the new ones.
     fn replace(
         &self,
         maintainer: &mut Maintainer,
+        writer: &mut Writer,
         table: LakeTable,
         old: &[Arc<FileEntry>],
         staged: Vec<Staged>,
         operation: &str,
         rows_go: bool,
     ) -> anyhow::Result<bool> {
-        let mut writer = self.settled_writer()?;
         let now = self.disk.now_ms();
         let log = &mut writer.logs[table.index()];
         let all_live = |log: &DeltaLog| old.iter().all(|file| log.is_live(file));

@@ -9,6 +9,9 @@
 //!       target_size: 128MiB      # of merged files
 //!       vacuum_after: 1h         # from when a file is replaced until it is deleted: who reads it from outside has so long
 //!       log_retention: 7d        # of commits in the table logs
+//!     rollups:
+//!       enabled: true
+//!       delay: 15m               # an hour is rolled up so long after it is over; what comes later makes that date be done again
 //!     retention:                 # whole days are dropped once all of their rows are older; `forever` keeps them
 //!       metrics: 15d
 //!       logs: forever
@@ -18,6 +21,7 @@ use std::time::Duration;
 
 use catchment_pipeline::config::{ByteSize, FromNode, Node, Reader, Section};
 
+use crate::convert::day;
 use crate::schema::{LakeTable, TABLES};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -32,6 +36,15 @@ pub struct MaintenancePlan {
     pub vacuum_after: Duration,
     pub log_retention: Duration,
     pub retention: Retention,
+    pub rollups: RollupPlan,
+}
+
+/// Checked keys of `rollups`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RollupPlan {
+    pub enabled: bool,
+    /// From when an hour is over until it is rolled up: rows may come that late without making work.
+    pub delay: Duration,
 }
 
 impl Default for MaintenancePlan {
@@ -43,6 +56,7 @@ impl Default for MaintenancePlan {
             vacuum_after: Duration::from_secs(3600),
             log_retention: 7 * DAY,
             retention: Retention::default(),
+            rollups: RollupPlan { enabled: true, delay: Duration::from_secs(900) },
         }
     }
 }
@@ -67,6 +81,12 @@ impl Retention {
         let rows = TABLES.iter().filter(|table| matches!(table, LakeTable::Rows(_)));
         let kept = rows.filter_map(|table| Some((self.of(*table)?, table.name())));
         kept.min_by_key(|(keep, _)| *keep)
+    }
+
+    /// The first date (days since 1970) that is kept whole; `None`: every date is.
+    pub(crate) fn first_kept(&self, table: LakeTable, now_ms: i64) -> Option<i32> {
+        let keep = i64::try_from(self.of(table)?.as_micros()).unwrap_or(i64::MAX);
+        Some(day(now_ms.saturating_mul(1000).saturating_sub(keep)))
     }
 
     pub(crate) fn set(&mut self, table: LakeTable, keep: Option<Duration>) {
@@ -106,6 +126,10 @@ impl MaintenancePlan {
             plan.vacuum_after = section.or("vacuum_after", plan.vacuum_after);
             plan.log_retention = section.or("log_retention", plan.log_retention);
         }
+        if let Some(mut section) = lake.section("rollups") {
+            plan.rollups.enabled = section.or("enabled", plan.rollups.enabled);
+            plan.rollups.delay = section.or("delay", plan.rollups.delay);
+        }
         if let Some(mut section) = lake.section("retention") {
             for table in TABLES {
                 if let Some(Keep(keep)) = section.get::<Keep>(table.name()) {
@@ -132,11 +156,13 @@ mod tests {
         assert_eq!(plan, MaintenancePlan::default());
         assert_eq!(plan.retention.of(table("metrics")), Some(15 * DAY));
         let yaml = "{maintenance: {enabled: false, interval: 1s, target_size: 64MiB, vacuum_after: 2h, log_retention: 1d}, \
-                    retention: {logs: forever, metrics: 2w}}";
+                    retention: {logs: forever, metrics: 2w, metrics_1h: 1y}, rollups: {enabled: false, delay: 1h}}";
         let plan = MaintenancePlan::read(&mut Section::parse(yaml));
         assert_eq!((plan.enabled, plan.interval, plan.target_size), (false, Duration::from_secs(1), 64 << 20));
         assert_eq!((plan.vacuum_after, plan.log_retention), (Duration::from_secs(7200), DAY));
         assert_eq!((plan.retention.of(table("logs")), plan.retention.of(table("metrics"))), (None, Some(14 * DAY)));
+        assert_eq!(plan.retention.of(table("metrics_1h")), Some(365 * DAY));
+        assert_eq!(plan.rollups, RollupPlan { enabled: false, delay: Duration::from_secs(3600) });
     }
 
     #[test]

@@ -4,14 +4,57 @@
 //! own file (`late`), and the times they touch are read from the table itself until they are rolled up again. So the answer
 //! from rollups is what all rows give, up to the order in which doubles are added.
 
+mod exp_histograms;
+mod histograms;
+mod numbers;
+mod series;
+
 use std::ops::Range;
+
+use arrow::array::{Float64Array, Int32Array, Int64Array};
 
 use crate::files::{Ranges, union};
 use crate::schema::{LakeTable, Step};
 use crate::sql::TableSnapshot;
 
+pub(crate) use exp_histograms::ExpHistograms;
+pub(crate) use histograms::Histograms;
+pub(crate) use numbers::Numbers;
+pub(crate) use series::{Kind, Series};
+
+/// OTLP's number of delta temporality.
+const DELTA: i32 = 1;
+
+/// What a counter added, as `counter_delta` has it: less than before means that it began anew.
+fn difference(now: f64, before: f64) -> f64 {
+    if now < before { now } else { now - before }
+}
+
+/// What histograms of both kinds say beside their buckets.
+#[derive(Clone, Default)]
+struct Totals {
+    delta: bool,
+    count: i64,
+    sum: Option<f64>,
+    extremes: Extremes,
+}
+
+#[derive(Clone, Default)]
+struct Extremes {
+    min: Option<f64>,
+    max: Option<f64>,
+}
+
+struct TotalsColumns<'a> {
+    temporality: &'a Int32Array,
+    count: &'a Int64Array,
+    sum: &'a Float64Array,
+    min: &'a Float64Array,
+    max: &'a Float64Array,
+}
+
 /// Times, in whole steps, whose rows in `rollup` stand for all of them in `raw`. Sorted and disjoint.
-#[allow(dead_code)] // the choice of rollups, which comes next, uses it
+#[allow(dead_code)] // the choice of rollups uses it
 pub(crate) fn usable(rollup: &TableSnapshot, raw: &TableSnapshot) -> Ranges {
     let LakeTable::Rollup(_, step) = rollup.table else { return Ranges::new() };
     let covered = union(rollup.files.iter().flat_map(|file| &file.tags.covers).cloned());
@@ -29,7 +72,6 @@ fn widen(range: &Range<i64>, step: Step) -> Range<i64> {
 }
 
 /// What of `ranges` is not in `taken`; both sorted and disjoint.
-#[allow(dead_code)]
 pub(crate) fn without(ranges: Ranges, taken: &[Range<i64>]) -> Ranges {
     let mut left = Ranges::new();
     for range in ranges {

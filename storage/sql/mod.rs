@@ -39,6 +39,7 @@ use crate::schema::{LakeTable, Layout};
 
 pub(crate) use engine::Engine;
 pub use error::{QueryError, QueryErrorKind};
+pub(crate) use functions::{ExpBuilder, ExpHistogram, ExpRows, exp_buckets};
 pub use reads::Tables;
 pub use template::{Rendered, Template, Variable, Variables, Window};
 pub(crate) use views::COMPUTED;

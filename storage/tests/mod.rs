@@ -10,6 +10,7 @@ mod live;
 mod lookup;
 mod maintain;
 mod peers;
+mod rollups;
 mod sandbox;
 mod scan;
 mod sim;

@@ -20,6 +20,8 @@ use super::lists::{ExpRows, exp_buckets, list_of, numbers_type, usage};
 const HOW: &str =
     "counter_delta(current, previous [, aggregation_temporality]) with numbers, lists of counts or `buckets`";
 const DELTA: i64 = 1;
+/// From a histogram's first bucket to its last.
+const REACH: i64 = 16_384;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CounterDelta {
@@ -162,7 +164,8 @@ fn exp_histograms(current: &StructArray, previous: &StructArray, own: impl Fn(us
     result.finish()
 }
 
-struct ExpBuilder {
+/// Rows of [`exp_buckets`] in the making.
+pub(crate) struct ExpBuilder {
     scale: Int32Builder,
     zero: Int64Builder,
     threshold: Float64Builder,
@@ -172,7 +175,7 @@ struct ExpBuilder {
 }
 
 impl ExpBuilder {
-    fn new(rows: usize) -> ExpBuilder {
+    pub(crate) fn new(rows: usize) -> ExpBuilder {
         let list = || {
             let list = ListBuilder::new(Int64Builder::new());
             match list_of(DataType::Int64) {
@@ -190,8 +193,10 @@ impl ExpBuilder {
         }
     }
 
-    /// A histogram of one row, whose buckets lie no further apart than the row was long.
-    fn append(&mut self, histogram: &ExpHistogram) {
+    /// Coarser where its buckets lie far apart: what is between them is written too.
+    pub(crate) fn append(&mut self, histogram: &ExpHistogram) {
+        let mut histogram = histogram.clone();
+        histogram.fit(REACH);
         let (zero, threshold) = histogram.zero();
         self.scale.append_option(histogram.scale());
         self.zero.append_value(zero as i64);
@@ -220,7 +225,7 @@ impl ExpBuilder {
         self.nulls.append_null();
     }
 
-    fn finish(mut self) -> Result<StructArray> {
+    pub(crate) fn finish(mut self) -> Result<StructArray> {
         let [positive_offset, negative_offset] = &mut self.offsets;
         let [positive, negative] = &mut self.counts;
         let columns: Vec<ArrayRef> = vec![

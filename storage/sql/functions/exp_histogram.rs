@@ -13,7 +13,7 @@ use super::histogram::outside;
 const MOST: usize = 8192;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct ExpHistogram {
+pub(crate) struct ExpHistogram {
     /// `None`: nothing was added yet.
     scale: Option<i32>,
     zero: f64,
@@ -77,6 +77,23 @@ impl ExpHistogram {
         (self.positive.len() + self.negative.len()) * 32
     }
 
+    /// Nothing counted, at the scale of `other`.
+    pub(crate) fn begin_at(&mut self, other: Option<&ExpHistogram>) {
+        self.scale = Some(other.and_then(|other| other.scale).unwrap_or(0));
+    }
+
+    /// As coarse as it takes for no side to reach over more than so many buckets.
+    pub(super) fn fit(&mut self, most: i64) {
+        let reach = |side: &BTreeMap<i64, f64>| {
+            let ends = side.first_key_value().zip(side.last_key_value());
+            ends.map_or(0, |((first, _), (last, _))| last.saturating_sub(*first))
+        };
+        while reach(&self.positive).max(reach(&self.negative)) >= most {
+            let Some(coarser) = self.scale.and_then(|scale| scale.checked_sub(1)) else { break };
+            self.coarsen(coarser);
+        }
+    }
+
     /// To this scale, if that is coarser.
     fn coarsen(&mut self, scale: i32) {
         let Some(own) = self.scale.filter(|own| *own > scale) else { return };
@@ -91,7 +108,7 @@ impl ExpHistogram {
         self.scale = Some(scale);
     }
 
-    pub(super) fn merge(&mut self, mut other: ExpHistogram) {
+    pub(crate) fn merge(&mut self, mut other: ExpHistogram) {
         let Some(theirs) = other.scale else { return };
         let scale = self.scale.map_or(theirs, |own| own.min(theirs));
         self.coarsen(scale);
@@ -109,7 +126,7 @@ impl ExpHistogram {
     }
 
     /// What was counted since `previous`; `None` when this does not go on from there: it was reset.
-    pub(super) fn since(&self, mut previous: ExpHistogram) -> Option<ExpHistogram> {
+    pub(crate) fn since(&self, mut previous: ExpHistogram) -> Option<ExpHistogram> {
         let (scale, before) = (self.scale?, previous.scale?);
         if before < scale || self.zero_threshold < previous.zero_threshold {
             return None;

@@ -44,7 +44,7 @@ pub(super) fn numbers(lists: &ListArray, row: usize, into: &mut Vec<f64>) -> boo
 }
 
 /// `buckets` of the table `exp_histograms`: what tells where an exponential histogram's values lie.
-pub(super) fn exp_buckets() -> Fields {
+pub(crate) fn exp_buckets() -> Fields {
     let field = |name: &str, kind: DataType| Field::new(name, kind, true);
     Fields::from(vec![
         field("scale", DataType::Int32),
@@ -58,14 +58,14 @@ pub(super) fn exp_buckets() -> Fields {
 }
 
 /// Rows of [`exp_buckets`].
-pub(super) struct ExpRows<'a> {
+pub(crate) struct ExpRows<'a> {
     rows: &'a StructArray,
     positive: Vec<f64>,
     negative: Vec<f64>,
 }
 
 impl<'a> ExpRows<'a> {
-    pub(super) fn new(rows: &'a StructArray) -> Result<ExpRows<'a>> {
+    pub(crate) fn new(rows: &'a StructArray) -> Result<ExpRows<'a>> {
         let fits = rows.fields().iter().zip(exp_buckets().iter()).all(|(a, b)| a.data_type() == b.data_type());
         match fits && rows.num_columns() == exp_buckets().len() {
             true => Ok(ExpRows { rows, positive: Vec::new(), negative: Vec::new() }),
@@ -76,7 +76,7 @@ impl<'a> ExpRows<'a> {
     }
 
     /// `None`: NULL, or without a scale.
-    pub(super) fn get(&mut self, row: usize) -> Option<ExpHistogram> {
+    pub(crate) fn get(&mut self, row: usize) -> Option<ExpHistogram> {
         if self.rows.is_null(row) {
             return None;
         }

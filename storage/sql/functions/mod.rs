@@ -11,6 +11,10 @@ use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub(crate) use counter_delta::ExpBuilder;
+pub(crate) use exp_histogram::ExpHistogram;
+pub(crate) use lists::{ExpRows, exp_buckets};
+
 pub(super) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     registry.register_udf(ScalarUDF::from(counter_delta::CounterDelta::new()).into())?;
     registry.register_udaf(AggregateUDF::from(histogram_quantile::HistogramQuantile::new()).into())?;

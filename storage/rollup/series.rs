@@ -1,0 +1,178 @@
+//! Rows of series in order of time, rolled up into rows of one step each; several steps at once.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::Context;
+use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
+use arrow::compute::interleave;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use crate::convert::{int64, ts};
+use crate::files::Key;
+use crate::schema::Step;
+
+/// What is kept of points of one kind.
+pub(crate) trait Kind {
+    /// The columns of some rows.
+    type Columns<'a>;
+    /// What a row says.
+    type Point: Clone;
+    /// What several say.
+    type Sum;
+
+    fn columns(rows: &RecordBatch) -> Option<Self::Columns<'_>>;
+    fn point(columns: &Self::Columns<'_>, row: usize) -> Self::Point;
+    /// Of one point; `previous`: the series' last one before it that [`Kind::counts`].
+    fn sum(point: &Self::Point, previous: Option<&Self::Point>) -> Self::Sum;
+    /// `false`: they cannot be said together, and the sum is as it was.
+    fn add(sum: &mut Self::Sum, point: &Self::Point, previous: Option<&Self::Point>) -> bool;
+    /// It says something.
+    fn counts(point: &Self::Point) -> bool;
+    /// `None`: the column says the same in every point of a series.
+    fn array(column: &str, sums: &[Self::Sum]) -> anyhow::Result<Option<ArrayRef>>;
+}
+
+struct Bucket<S> {
+    start: i64,
+    points: i64,
+    last_ts: i64,
+    sum: S,
+    /// A row of the series: which batch, which row.
+    place: (usize, usize),
+}
+
+pub(crate) struct Series<K: Kind> {
+    window: Range<i64>,
+    /// Steps, the schema of their tables, and what is not ended.
+    steps: Vec<(Step, SchemaRef, Option<Bucket<K::Sum>>)>,
+    /// The last point of each series before the window.
+    before: HashMap<i64, K::Point>,
+    series: Option<i64>,
+    previous: Option<K::Point>,
+    /// The last row, for what begins in one group of rows and ends in another.
+    last: Option<RecordBatch>,
+}
+
+impl<K: Kind> Series<K> {
+    pub(crate) fn new(window: Range<i64>, steps: impl Iterator<Item = (Step, SchemaRef)>) -> Series<K> {
+        let steps = steps.map(|(step, schema)| (step, schema, None)).collect();
+        Series { window, steps, before: HashMap::new(), series: None, previous: None, last: None }
+    }
+
+    /// Rows before the window, in any order of series, each series' in order of time.
+    pub(crate) fn look_back(&mut self, rows: &RecordBatch) -> anyhow::Result<()> {
+        let (columns, ids, times) = read::<K>(rows)?;
+        for row in (0..times.len()).filter(|row| times[*row] < self.window.start) {
+            let point = K::point(&columns, row);
+            if K::counts(&point) {
+                self.before.insert(ids.value(row), point);
+            }
+        }
+        Ok(())
+    }
+
+    /// More rows in the table's order. Gives, for each step, the rows that ended.
+    pub(crate) fn add(&mut self, rows: &[RecordBatch], order: &[Key]) -> anyhow::Result<Vec<RecordBatch>> {
+        let last = self.last.take();
+        let kept = usize::from(last.is_some());
+        let batches = last.iter().chain(rows).collect::<Vec<_>>();
+        let columns = batches.iter().map(|rows| read::<K>(rows)).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut ended = self.steps.iter().map(|_| Vec::new()).collect::<Vec<_>>();
+        let mut newest = None;
+        for key in order {
+            let place = (key.place.chunk as usize + kept, key.place.row as usize);
+            let (columns, ids, times) = &columns[place.0];
+            let (time, id) = (times[place.1], ids.value(place.1));
+            if !self.window.contains(&time) {
+                continue;
+            }
+            if self.series != Some(id) {
+                self.series = Some(id);
+                self.previous = self.before.remove(&id);
+                for ((_, _, open), ended) in self.steps.iter_mut().zip(&mut ended) {
+                    ended.extend(open.take());
+                }
+            }
+            let (point, previous) = (K::point(columns, place.1), self.previous.as_ref());
+            for ((step, _, open), ended) in self.steps.iter_mut().zip(&mut ended) {
+                let start = time - time.rem_euclid(step.micros());
+                if let Some(open) = open.as_mut().filter(|open| open.start == start)
+                    && K::add(&mut open.sum, &point, previous)
+                {
+                    open.points += 1;
+                    (open.last_ts, open.place) = (time, place);
+                } else {
+                    let sum = K::sum(&point, previous);
+                    ended.extend(open.replace(Bucket { start, points: 1, last_ts: time, sum, place }));
+                }
+            }
+            if K::counts(&point) {
+                self.previous = Some(point);
+            }
+            newest = Some(place);
+        }
+        let done = self.steps.iter().zip(ended).map(|((_, schema, _), ended)| batch::<K>(schema, &batches, ended));
+        let done = done.collect::<anyhow::Result<Vec<_>>>()?;
+        self.last = match newest {
+            Some((batch, row)) => {
+                self.steps.iter_mut().filter_map(|(_, _, open)| open.as_mut()).for_each(|open| open.place = (0, 0));
+                Some(batches[batch].slice(row, 1))
+            }
+            None => last.clone(),
+        };
+        Ok(done)
+    }
+
+    /// What is still open at the end.
+    pub(crate) fn end(mut self) -> anyhow::Result<Vec<RecordBatch>> {
+        let last = self.last.iter().collect::<Vec<_>>();
+        self.steps
+            .iter_mut()
+            .map(|(_, schema, open)| batch::<K>(schema, &last, open.take().into_iter().collect()))
+            .collect()
+    }
+}
+
+fn read<K: Kind>(rows: &RecordBatch) -> anyhow::Result<(K::Columns<'_>, &Int64Array, &[i64])> {
+    let ids = int64(rows, "series_id").context("points without `series_id`")?;
+    Ok((K::columns(rows).context("points without their values")?, ids, ts(rows)?.values()))
+}
+
+/// Rows of a rollup's table; what a series says of itself is taken from `rows`.
+fn batch<K: Kind>(
+    schema: &SchemaRef,
+    rows: &[&RecordBatch],
+    buckets: Vec<Bucket<K::Sum>>,
+) -> anyhow::Result<RecordBatch> {
+    if buckets.is_empty() {
+        return Ok(RecordBatch::new_empty(schema.clone()));
+    }
+    let times = |times: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) as ArrayRef;
+    let starts = times(buckets.iter().map(|bucket| bucket.start).collect());
+    let last_ts = times(buckets.iter().map(|bucket| bucket.last_ts).collect());
+    let points = Arc::new(buckets.iter().map(|bucket| Some(bucket.points)).collect::<Int64Array>());
+    let places = buckets.iter().map(|bucket| bucket.place).collect::<Vec<_>>();
+    let sums = buckets.into_iter().map(|bucket| bucket.sum).collect::<Vec<_>>();
+    let column = |name: &str| -> anyhow::Result<ArrayRef> {
+        Ok(match name {
+            "ts" => starts.clone(),
+            "points" => points.clone(),
+            "last_ts" => last_ts.clone(),
+            _ => match K::array(name, &sums)? {
+                Some(array) => array,
+                None => {
+                    let own = rows
+                        .iter()
+                        .map(|rows| rows.column_by_name(name).map(AsRef::as_ref))
+                        .collect::<Option<Vec<_>>>();
+                    interleave(&own.with_context(|| format!("points without `{name}`"))?, &places)?
+                }
+            },
+        })
+    };
+    let columns = schema.fields().iter().map(|field| column(field.name())).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
