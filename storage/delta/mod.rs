@@ -126,7 +126,10 @@ impl DeltaLog {
         let path = || body["path"].as_str().map(str::to_owned).context("an action without `path`");
         match kind.as_str() {
             "add" => {
-                let entry = FileEntry::from_add(body).with_context(|| format!("add action {body}"))?;
+                let mut entry = FileEntry::from_add(body).with_context(|| format!("add action {body}"))?;
+                if let Some(before) = self.entries.get(&path()?) {
+                    entry.held = before.held.clone();
+                }
                 self.entries.insert(path()?, Arc::new(entry));
                 self.adds.insert(path()?, body.clone());
                 self.tombstones.remove(&path()?);

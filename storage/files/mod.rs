@@ -51,6 +51,8 @@ pub(crate) struct FileEntry {
     /// And of integer columns.
     pub(crate) integers: BTreeMap<String, (i64, i64)>,
     pub(crate) tags: Tags,
+    /// Shared by all that were made of this file, under whatever tags: who has one may read it.
+    pub(crate) held: Arc<()>,
 }
 
 /// What a file says of itself in its `add` action.
@@ -148,6 +150,7 @@ impl FileEntry {
             strings,
             integers,
             tags: Tags::from_add(add),
+            held: Arc::default(),
         })
     }
 }

@@ -49,7 +49,7 @@ struct TakenOut {
     table: LakeTable,
     path: String,
     /// Alive as long as a snapshot has it.
-    read: Weak<FileEntry>,
+    read: Weak<()>,
 }
 
 /// What maintenance did, since the start or in one call.
@@ -302,7 +302,7 @@ impl Shared {
         maintainer.taken_out.extend(old.iter().map(|file| TakenOut {
             table,
             path: file.path.clone(),
-            read: Arc::downgrade(file),
+            read: Arc::downgrade(&file.held),
         }));
         let done = log
             .commit_if(operation, actions, now, &all_live)

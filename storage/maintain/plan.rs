@@ -86,6 +86,7 @@ mod tests {
             strings: BTreeMap::new(),
             integers: BTreeMap::new(),
             tags,
+            held: Arc::default(),
         })
     }
 
