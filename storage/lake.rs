@@ -109,9 +109,9 @@ pub(crate) struct Shared {
     app: String,
     pace: Mutex<Pace>,
     log_id: String,
-    promoted: Vec<Promoted>,
+    pub(crate) promoted: Vec<Promoted>,
     pub(crate) layouts: Vec<Arc<Layout>>,
-    state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
     pub(crate) catalog: Arc<Mutex<Catalog>>,
     /// Held while flushing, and while files are put in the place of others.
     writer: Mutex<Writer>,

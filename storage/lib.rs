@@ -35,7 +35,7 @@ pub use changes::Changed;
 pub use config::{LakePlan, LogPlan};
 pub use files::Shape;
 pub use lake::{AppendError, Claim, Lake, Options};
-pub use maintain::{Compact, MaintenancePlan, MaintenanceReport, Retention, RollupPlan};
+pub use maintain::{Compact, EraseReport, Judge, MaintenancePlan, MaintenanceReport, Retention, RollupPlan};
 pub use sql::{
     Query, QueryError, QueryErrorKind, QueryLimits, Rendered, Tables, Template, Variable, Variables, Window,
 };

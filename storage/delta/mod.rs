@@ -312,6 +312,14 @@ impl DeltaLog {
         Ok(())
     }
 
+    /// What commits said of files that are gone, their least and greatest values among it, is there no more.
+    pub(crate) fn forget_history(&self) -> anyhow::Result<()> {
+        if self.version > 0 {
+            checkpoint::write(&*self.disk, &self.folder, self.version, &self.actions())?;
+        }
+        self.expire(Some(self.disk.now()))
+    }
+
     /// A checkpoint only makes opening quicker: failing to write one is no reason to fail a commit.
     fn maybe_checkpoint(&self) {
         if self.version == 0 || self.version % CHECKPOINT_EVERY != 0 {

@@ -3,6 +3,7 @@
 //! A thread of its own does what is due, at low priority; the same is done on command. What changes a table is one commit of its log,
 //! so that a crash leaves the table as it was before or as it is after; files that no commit names are deleted later.
 
+mod erase;
 mod merge;
 mod plan;
 mod policy;
@@ -25,6 +26,7 @@ use crate::opening::clear_files;
 use crate::rollup::without;
 use crate::schema::{LakeTable, TABLES};
 
+pub use erase::{EraseReport, Judge};
 pub use policy::{MaintenancePlan, Retention, RollupPlan};
 
 /// After a date is over its rows are expected for this long, in microseconds.

@@ -210,6 +210,9 @@ impl Run {
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(Names(self.snapshot.clone())));
         let mut state = SessionState::clone(&self.session);
         state.register_catalog_list(Arc::new(catalogs));
+        if self.snapshot.in_order {
+            state.config_mut().options_mut().execution.target_partitions = 1;
+        }
         state.mark_start_execution();
         state
     }

@@ -98,13 +98,19 @@ pub(crate) struct Snapshot {
     /// Of the last row appended.
     pub(crate) position: Position,
     latest: Latest,
+    /// Rows are answered in the order in which they lie.
+    in_order: bool,
     asked: reads::Asked,
 }
 
 impl Snapshot {
     pub(crate) fn new(tables: Vec<TableSnapshot>, catalog: Arc<Mutex<Catalog>>, position: Position) -> Snapshot {
         let latest = lock(&catalog).latest.clone();
-        Snapshot { tables, catalog, position, latest, asked: reads::Asked::default() }
+        Snapshot { tables, catalog, position, latest, in_order: false, asked: reads::Asked::default() }
+    }
+
+    pub(crate) fn in_order(self) -> Snapshot {
+        Snapshot { in_order: true, ..self }
     }
 }
 

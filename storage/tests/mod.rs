@@ -3,6 +3,7 @@
 
 mod bounds;
 pub(crate) mod data;
+mod erase;
 mod flush;
 mod functions;
 mod latest;
