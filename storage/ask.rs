@@ -10,6 +10,7 @@ use catchment_pipeline::log::Position;
 
 use crate::hot::TableRows;
 use crate::lake::{Lake, lock};
+use crate::maintain::MaintenanceReport;
 use crate::schema::{LakeTable, TABLES, column_name};
 use crate::sql::{Query, QueryError, QueryLimits};
 
@@ -58,6 +59,8 @@ pub struct LakeStats {
     pub flushes: u64,
     pub flush_failures: u64,
     pub flush_time: Duration,
+    /// Since the start.
+    pub maintenance: MaintenanceReport,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -156,6 +159,7 @@ impl Lake {
             flushes: report.flushes,
             flush_failures: report.failures,
             flush_time: report.time,
+            maintenance: lock(&self.shared().maintained).clone(),
         }
     }
 }

@@ -118,6 +118,11 @@ const TABLES: &[Row<TableStats>] = &[
 const LAKE: &[Row<LakeStats>] = &[
     ("catchment.lake.flushes", Counter, "{flush}", "Flushes, failed ones included", |l| l.flushes as f64),
     ("catchment.lake.flush.failures", Counter, "{flush}", "Flushes that failed; their rows stay hot and are flushed again", |l| l.flush_failures as f64),
+    ("catchment.lake.merges", Counter, "{merge}", "Times that files were merged", |l| l.maintenance.merges as f64),
+    ("catchment.lake.rollups", Counter, "{rollup}", "Times that rollups were written", |l| l.maintenance.rollups as f64),
+    ("catchment.lake.files.dropped", Counter, "{file}", "Files of days past their retention", |l| l.maintenance.files_dropped as f64),
+    ("catchment.lake.files.deleted", Counter, "{file}", "Replaced files that nobody read any more", |l| l.maintenance.files_deleted as f64),
+    ("catchment.lake.maintenance.time", Time, "s", "Time spent keeping the lake in order", |l| l.maintenance.time.as_secs_f64()),
     ("catchment.lake.flush.time", Time, "s", "Time spent in flushes", |l| l.flush_time.as_secs_f64()),
     ("catchment.lake.flush.duration", Gauge, "s", "Time of the last flush", |l| l.last_flush_duration.map_or(0.0, |d| d.as_secs_f64())),
     ("catchment.lake.flush.age", Gauge, "s", "Time since the last flush", |l| {
