@@ -10,7 +10,7 @@ use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::data_type::ByteArray;
 use parquet::file::metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder};
-use parquet::file::properties::DEFAULT_DICTIONARY_PAGE_SIZE_LIMIT;
+use parquet::file::properties::{DEFAULT_DICTIONARY_PAGE_SIZE_LIMIT, EnabledStatistics};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
@@ -82,16 +82,18 @@ impl<'a> Column<'a> {
         column: ColumnDescPtr,
         zstd: &mut Zstd,
         page: usize,
-        statistics: bool,
+        statistics: EnabledStatistics,
     ) -> anyhow::Result<()> {
         let width = bits(self.dictionary.used.len().saturating_sub(1) as u32);
         let (most_repeated, most_defined) = (column.max_rep_level() as u32, column.max_def_level() as u32);
         let mut sink = TrackedWrite::new(Vec::new());
         let mut pages = SerializedPageWriter::new(&mut sink);
         let (mut uncompressed, mut rows, mut nulls) = (0, 0, 0);
+        let by_page = statistics == EnabledStatistics::Page;
+        let statistics = statistics != EnabledStatistics::None;
         let ranks = statistics.then(|| self.dictionary.values.ranks(&self.dictionary.used));
         let (mut first_page, mut bounds) = (None, None::<(u32, u32)>);
-        let mut column_index = statistics.then(|| ColumnIndexBuilder::new(column.physical_type()));
+        let mut column_index = by_page.then(|| ColumnIndexBuilder::new(column.physical_type()));
         let mut offset_index = OffsetIndexBuilder::new();
 
         let mut write = |page: Page, length: usize| {
@@ -148,13 +150,15 @@ impl<'a> Column<'a> {
             nulls += null;
             offset_index.append_row_count(count as i64);
             offset_index.append_offset_and_size(written.offset as i64, written.compressed_size as i32);
-            if let Some((ranks, index)) = ranks.as_ref().zip(column_index.as_mut()) {
+            if let Some(ranks) = &ranks {
                 let values = page.iter().filter(|(value, _)| *value != NULL).map(|(value, _)| *value);
                 let rank = |value: &u32| ranks[*value as usize];
                 let page_bounds = values.clone().min_by_key(rank).zip(values.max_by_key(rank));
-                let bytes = |value: u32| self.dictionary.bytes(value);
-                let (least, most) = page_bounds.map_or_else(Default::default, |(a, b)| (bytes(a), bytes(b)));
-                index.append(page_bounds.is_none(), least, most, null as i64);
+                if let Some(index) = &mut column_index {
+                    let bytes = |value: u32| self.dictionary.bytes(value);
+                    let (least, most) = page_bounds.map_or_else(Default::default, |(a, b)| (bytes(a), bytes(b)));
+                    index.append(page_bounds.is_none(), least, most, null as i64);
+                }
                 let both = bounds.into_iter().chain(page_bounds);
                 let least = both.clone().map(|(least, _)| least).min_by_key(rank);
                 bounds = least.zip(both.map(|(_, most)| most).max_by_key(rank));
@@ -405,7 +409,7 @@ mod tests {
             0 => Column::nothing(rows, 0),
             _ => Column::new(values, runs.iter().copied()).unwrap(),
         };
-        column.write(&mut group, parquet_schema.column(0), &mut zstd, PAGE, true).unwrap();
+        column.write(&mut group, parquet_schema.column(0), &mut zstd, PAGE, EnabledStatistics::Page).unwrap();
         group.close().unwrap();
         writer.close().unwrap();
 
@@ -489,7 +493,9 @@ mod tests {
         let mut group = writer.next_row_group().unwrap();
         let mut zstd = Zstd::new(ZstdLevel::try_new(1).unwrap()).unwrap();
         for (leaf, level) in parquet_schema.columns().iter().zip([0, 0, 1, 1]) {
-            Column::nothing(rows, level).write(&mut group, leaf.clone(), &mut zstd, PAGE, false).unwrap();
+            Column::nothing(rows, level)
+                .write(&mut group, leaf.clone(), &mut zstd, PAGE, EnabledStatistics::None)
+                .unwrap();
         }
         group.close().unwrap();
         writer.close().unwrap();

@@ -143,7 +143,8 @@ fn cpu() -> f64 {
 /// Bytes a row of each column of `metrics`.
 fn sizes(folder: &str) {
     let (mut columns, mut rows, mut bytes) = (BTreeMap::<String, i64>::new(), 0, 0);
-    for date in std::fs::read_dir(format!("{folder}/metrics")).unwrap().flatten() {
+    let dates = std::fs::read_dir(format!("{folder}/metrics")).unwrap().flatten();
+    for date in dates.filter(|entry| entry.file_name() != "_delta_log") {
         for file in std::fs::read_dir(date.path()).into_iter().flatten().flatten() {
             if file.path().extension().is_none_or(|extension| extension != "parquet") {
                 continue;

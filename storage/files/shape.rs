@@ -48,3 +48,13 @@ pub(crate) fn encoding(field: &Field) -> Option<Encoding> {
         _ => None,
     }
 }
+
+/// Whether pages have ranges of their own. In metrics only what rows are sorted by, times and values do: of the other columns, which
+/// say the same all along a series, the ranges of a page take more room than they save time.
+pub(crate) fn by_page(table: LakeTable, field: &Field) -> bool {
+    let name = field.name().as_str();
+    match table {
+        LakeTable::Rows(Table::Logs | Table::Spans) => true,
+        _ => table.sort_columns().contains(&name) || matches!(name, "value_int" | "value_double"),
+    }
+}

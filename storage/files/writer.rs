@@ -19,7 +19,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde_json::json;
 
-use super::shape::{Shape, encoding};
+use super::shape::{Shape, by_page, encoding};
 use super::statistics::statistics;
 use super::{Staged, Tags};
 use crate::disk::{Disk, NewFile};
@@ -148,9 +148,10 @@ fn write_group(
         };
         if let Some(column) = in_runs {
             for (leaf, _) in own {
-                let statistics = properties.statistics_enabled(leaf.path()) != EnabledStatistics::None;
+                let statistics = properties.statistics_enabled(leaf.path());
                 // A page that no range can leave out alone may as well be all there is.
-                let page = if statistics && !column.is_constant() { page } else { rows };
+                let by_page = statistics == EnabledStatistics::Page && !column.is_constant();
+                let page = if by_page { page } else { rows };
                 column.write(&mut group, Arc::clone(leaf), zstd, page, statistics)?;
             }
             continue;
@@ -191,7 +192,8 @@ fn properties(table: LakeTable, schema: &Schema, shape: Shape, rows: usize) -> a
                 .set_column_data_page_size_limit(column.clone(), shape.numbers);
         }
         if !field.data_type().is_nested() && !NO_RANGE.contains(&field.name().as_str()) {
-            properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Page);
+            let statistics = if by_page(table, field) { EnabledStatistics::Page } else { EnabledStatistics::Chunk };
+            properties = properties.set_column_statistics_enabled(column.clone(), statistics);
         }
         if field.name() == "trace_id" {
             properties = properties
