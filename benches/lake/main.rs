@@ -1,7 +1,7 @@
 //! The lake beside Prometheus, VictoriaMetrics and DuckDB, on a busy fleet: `cargo bench --bench lake [-- sizes|questions ...]`.
 //!
 //! All stores get the same samples, made from a seed (`storage/benches/fleet`): HOSTS hosts (200) of 200 series at 15 s for HOURS hours
-//! (24). They stay in LAKE_BENCH (default `target/lake-bench`) for further runs; a store that is missing is
+//! (24); or, with RECORDING, real metrics, which a `file` exporter wrote (`format: proto`, `compression: zstd`). They stay in LAKE_BENCH (default `target/lake-bench`) for further runs; a store that is missing is
 //! filled. Peers come from CATCHMENT_PEERS, the folder `cargo xtask peers` filled; without them only our own figures are printed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -33,6 +33,7 @@ struct Setting {
     folder: PathBuf,
     hosts: usize,
     hours: i64,
+    recording: Option<PathBuf>,
 }
 
 impl Setting {
@@ -40,13 +41,21 @@ impl Setting {
         let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse::<i64>().unwrap());
         let folder = std::env::var_os("LAKE_BENCH").map(PathBuf::from);
         let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lake-bench"));
-        Setting { folder, hosts: number("HOSTS", 200) as usize, hours: number("HOURS", 24) }
+        Setting {
+            folder,
+            hosts: number("HOSTS", 200) as usize,
+            hours: number("HOURS", 24),
+            recording: std::env::var_os("RECORDING").map(PathBuf::from),
+        }
     }
 
     /// Every scrape's points.
-    fn scrapes(&self) -> impl Iterator<Item = Rows> {
+    fn scrapes(&self) -> Box<dyn Iterator<Item = Rows>> {
+        if let Some(file) = &self.recording {
+            return Box::new(fleet::recording(file));
+        }
         let mut fleet = Fleet::new(1, self.hosts, START);
-        (0..self.hours * 240).map(move |_| fleet.scrape())
+        Box::new((0..self.hours * 240).map(move |_| fleet.scrape()))
     }
 
     fn end(&self) -> i64 {
@@ -55,7 +64,11 @@ impl Setting {
 
     /// Where a store is, and whether it is filled with what this setting says; if not, it is empty.
     fn store(&self, name: &str) -> (PathBuf, PathBuf, bool) {
-        let folder = self.folder.join(format!("{}x{}h", self.hosts, self.hours)).join(name);
+        let of = match &self.recording {
+            Some(file) => file.file_stem().unwrap().to_string_lossy().into_owned(),
+            None => format!("{}x{}h", self.hosts, self.hours),
+        };
+        let folder = self.folder.join(of).join(name);
         let mark = folder.with_extension("samples");
         if !mark.exists() {
             let _ = std::fs::remove_dir_all(&folder);
@@ -73,7 +86,12 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (lake, samples) = lake(&setting);
-        println!("{} hosts of 200 series at 15 s for {} h: {samples} samples", setting.hosts, setting.hours);
+        match &setting.recording {
+            Some(file) => println!("{}: {samples} samples", file.display()),
+            None => {
+                println!("{} hosts of 200 series at 15 s for {} h: {samples} samples", setting.hosts, setting.hours)
+            }
+        }
         let mut servers = Vec::new();
         if let Some(binary) = peers::prometheus() {
             servers.push(
@@ -96,7 +114,7 @@ fn main() {
                 println!("  {:16} {:.3}", server.name, server.settled_bytes().await as f64 / samples as f64);
             }
         }
-        if run("questions") {
+        if run("questions") && setting.recording.is_none() {
             ask_all(&setting, &lake, &servers).await;
         }
     });

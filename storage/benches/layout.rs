@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
-use bytes::Bytes;
-use catchment_pipeline::batch::{Batch, Rows, Signal, Table};
+use catchment_pipeline::batch::{Rows, Table};
 use catchment_storage::{Compact, Lake, Options, QueryLimits, Shape};
 use fleet::{DAY, Fleet, SECOND};
 use parquet::arrow::ArrowWriter;
@@ -45,14 +44,7 @@ fn number(name: &str, default: u64) -> u64 {
 /// Every scrape's points.
 fn scrapes() -> Box<dyn Iterator<Item = Rows>> {
     if let Some(file) = std::env::var_os("RECORDING") {
-        let mut bytes = Bytes::from(std::fs::read(file).unwrap());
-        return Box::new(std::iter::from_fn(move || {
-            let length = u32::from_be_bytes(bytes.get(..4)?.try_into().unwrap()) as usize;
-            let record = bytes.get(4..4 + length).map(|record| bytes.slice_ref(record))?;
-            bytes = bytes.slice(4 + length..);
-            let otlp = zstd::decode_all(&record[..]).unwrap();
-            Some(Batch::from_otlp(Signal::Metrics, otlp.into()).unwrap().rows().clone())
-        }));
+        return Box::new(fleet::recording(file.as_ref()));
     }
     let mut fleet = Fleet::new(1, number("HOSTS", 20) as usize, START);
     Box::new((0..number("HOURS", 24) * 240).map(move |_| fleet.scrape()))

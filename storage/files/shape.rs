@@ -26,7 +26,7 @@ impl Shape {
     pub const FRESH: Shape =
         Shape { row_group: 262_144, page: 20_000, long_page: 131_072, numbers: 128 << 10, zstd: 3 };
     /// What stays.
-    pub const MERGED: Shape = Shape { row_group: 1_048_576, zstd: 9, ..Shape::FRESH };
+    pub const MERGED: Shape = Shape { row_group: 1_048_576, long_page: 1_048_576, zstd: 9, ..Shape::FRESH };
 
     /// Rows of a page, at most, where nothing smaller is said.
     pub(crate) fn page_of(&self, table: LakeTable) -> usize {
@@ -39,11 +39,13 @@ impl Shape {
 
 /// How a column's values are written where they do not come in runs; `None`: with a dictionary, as long as that pays.
 ///
-/// Doubles as they are: zstd finds what repeats, and a dictionary of values that mostly differ is a second copy of them. Ids come in runs.
+/// Doubles as they are: zstd finds what repeats, and a dictionary of values that mostly differ is a second copy of them. Ids come in runs,
+/// and when a counter began is the same all along a series.
 pub(crate) fn encoding(field: &Field) -> Option<Encoding> {
     match field.data_type() {
         DataType::Float64 => Some(Encoding::PLAIN),
         DataType::Int64 if matches!(field.name().as_str(), "series_id" | "resource_id") => None,
+        DataType::Timestamp(..) if field.name() == "start_ts" => None,
         DataType::Int64 | DataType::Int32 | DataType::Timestamp(..) => Some(Encoding::DELTA_BINARY_PACKED),
         _ => None,
     }

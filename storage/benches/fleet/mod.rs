@@ -12,13 +12,15 @@ mod events;
 mod series;
 mod values;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampNanosecondArray,
 };
 use arrow::compute::filter_record_batch;
-use catchment_pipeline::batch::{Rows, Table};
+use bytes::Bytes;
+use catchment_pipeline::batch::{Batch, Rows, Signal, Table};
 
 pub(crate) use data::{DAY, SECOND};
 use data::{rows, text};
@@ -223,4 +225,16 @@ fn template(hosts: &[Host]) -> RecordBatch {
     let marked = Rows::new([(Table::Metrics, template)]);
     let edit = |rows: &Rows, to: &str| rows.map_dictionary("scope_version", |_, _| Some(to.to_owned())).unwrap();
     edit(&edit(&marked, "0"), "0.160.0").table(Table::Metrics).unwrap().clone()
+}
+
+/// Real metrics: requests in a file of the `file` exporter (`format: proto`, `compression: zstd`).
+pub fn recording(file: &Path) -> impl Iterator<Item = Rows> + use<> {
+    let mut bytes = Bytes::from(std::fs::read(file).unwrap());
+    std::iter::from_fn(move || {
+        let length = u32::from_be_bytes(bytes.get(..4)?.try_into().unwrap()) as usize;
+        let record = bytes.get(4..4 + length).map(|record| bytes.slice_ref(record))?;
+        bytes = bytes.slice(4 + length..);
+        let otlp = zstd::decode_all(&record[..]).unwrap();
+        Some(Batch::from_otlp(Signal::Metrics, otlp.into()).unwrap().rows().clone())
+    })
 }
