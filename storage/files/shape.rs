@@ -16,7 +16,7 @@ pub struct Shape {
     /// Rows of a page, at most, of other columns of metrics, and of their times: all series of a sender have the same times,
     /// which a compressor sees within a page only.
     pub long_page: usize,
-    /// Bytes of a page of numbers, before they are compressed.
+    /// Bytes of a page of numbers, before they are compressed; times are cut by rows only.
     pub numbers: usize,
     pub zstd: i32,
 }
@@ -34,6 +34,11 @@ impl Shape {
             LakeTable::Rows(Table::Logs | Table::Spans) => self.page,
             _ => self.long_page,
         }
+    }
+
+    /// Bytes of a page, at most, of a column of numbers.
+    pub(crate) fn bytes_of(&self, field: &Field) -> usize {
+        if field.name() == "ts" { usize::MAX } else { self.numbers }
     }
 }
 

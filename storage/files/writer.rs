@@ -189,7 +189,7 @@ fn properties(table: LakeTable, schema: &Schema, shape: Shape, rows: usize) -> a
             properties = properties
                 .set_column_dictionary_enabled(column.clone(), false)
                 .set_column_encoding(column.clone(), encoding)
-                .set_column_data_page_size_limit(column.clone(), shape.numbers);
+                .set_column_data_page_size_limit(column.clone(), shape.bytes_of(field));
         }
         if !field.data_type().is_nested() && !NO_RANGE.contains(&field.name().as_str()) {
             let statistics = if by_page(table, field) { EnabledStatistics::Page } else { EnabledStatistics::Chunk };
