@@ -23,8 +23,13 @@ fn attribute(key: &str, value: any_value::Value) -> KeyValue {
 /// One request of `points` sum points of about 195 bytes each. Every point carries `seq`, so that whole
 /// requests can be told apart by SQL.
 pub fn metrics(seq: i64, points: usize) -> Vec<u8> {
-    let start = 1_790_000_000_000_000_000u64;
-    let time = start + seq as u64 * 1_000_000_000;
+    metrics_at(seq, points, START + seq as u64 * 1_000_000_000)
+}
+
+const START: u64 = 1_790_000_000_000_000_000;
+
+/// The same at `time`, in nanoseconds.
+pub fn metrics_at(seq: i64, points: usize, time: u64) -> Vec<u8> {
     let point = |i: usize| NumberDataPoint {
         attributes: vec![
             text("http.request.method", ["GET", "POST", "PUT"][i % 3]),
@@ -33,7 +38,7 @@ pub fn metrics(seq: i64, points: usize) -> Vec<u8> {
             text("server.address", &format!("front-{}.example.internal", i % 25)),
             int("seq", seq),
         ],
-        start_time_unix_nano: start,
+        start_time_unix_nano: START.min(time),
         time_unix_nano: time + i as u64,
         value: Some(number_data_point::Value::AsDouble(seq as f64 + i as f64 / 1024.0)),
         ..Default::default()

@@ -1,7 +1,8 @@
 """Answers SQL over one table of a lake with a peer, printing rows as Catchment's own test does.
 
-usage: lake.py deltalake|duckdb TABLE SQL FOLDER
-`deltalake`: the files its table log names, read by delta-rs. `duckdb`: the Parquet files in the folder.
+usage: lake.py deltalake|duckdb|duckdb-live TABLE SQL FOLDER
+`deltalake`: the files its table log names, read by delta-rs. `duckdb`: the Parquet files in the folder. `duckdb-live`: of those, what the
+table log names.
 """
 
 import os
@@ -26,6 +27,11 @@ def main(reader, table, sql, folder):
 
         rows = DeltaTable(path).to_pyarrow_table()
         connection.register(table, rows)
+    elif reader == "duckdb-live":
+        from deltalake import DeltaTable
+
+        files = DeltaTable(path).file_uris()
+        connection.from_parquet(files, hive_partitioning=True).create_view(table)
     else:
         files = f"{path}/date=*/*.parquet"
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{files}', hive_partitioning = true)")
