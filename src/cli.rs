@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0   done; after a signal: stopped in order
-  1   failed while starting or running, or data was lost on the way out (the log says which)
+  1   failed while starting or running, or data was lost on the way out (the log says which); `lake check` found something wrong
   2   the command line is wrong
   78  the configuration is wrong (every mistake is listed)
 
@@ -59,6 +60,8 @@ pub enum Command {
     },
     /// Ask SQL of a running instance, or of a lake folder when none runs
     Query(Query),
+    /// Look at the lake's files and keep them in order, beside a running instance or without one
+    Lake(Lake),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -85,6 +88,75 @@ pub struct Query {
     pub lake: Option<PathBuf>,
     /// For example: SELECT ts, state, value FROM "system.cpu.utilization" ORDER BY ts DESC LIMIT 10
     pub sql: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Lake {
+    /// The lake folder, in place of the configured one
+    #[arg(long, value_name = "PATH", global = true)]
+    pub lake: Option<PathBuf>,
+    /// Print what was found or done as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: LakeCommand,
+}
+
+/// What changes files is done by the instance that writes the lake, if one runs, and by this process if not.
+#[derive(Debug, Subcommand)]
+pub enum LakeCommand {
+    /// What each table holds
+    Info,
+    /// Merge small files
+    Compact {
+        /// Also what is not worth it yet, and dates that rows still come to
+        #[arg(long)]
+        all: bool,
+    },
+    /// Drop days that are past their table's `retention`
+    Retain,
+    /// Write rollups of hours that are over
+    Rollup {
+        /// Also of hours whose rows may still come (`rollups: delay`)
+        #[arg(long)]
+        now: bool,
+    },
+    /// Delete files that were replaced or dropped
+    Vacuum {
+        /// How long ago at least, in place of `maintenance: vacuum_after`; 0s deletes what other programs may be reading
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        after: Option<Duration>,
+    },
+    /// Read every file to its end and hold it against its table's log; exit code 1 when something is wrong
+    Check,
+    /// Write a table's rows to one file; a running instance flushes first
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// For example `logs`, or a metric
+    #[arg(long, value_name = "NAME")]
+    pub table: String,
+    /// A file that is not there yet, ending in .parquet, .csv or .jsonl
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// Only rows for which this SQL condition is true
+    #[arg(long = "where", value_name = "SQL")]
+    pub condition: Option<String>,
+    /// Only rows from this time on: 2026-11-24 or 2026-11-24T14:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: Option<SystemTime>,
+    /// Only rows before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<SystemTime>,
+}
+
+fn time(text: &str) -> Result<SystemTime, humantime::TimestampError> {
+    match text.contains([':', 'T']) {
+        true => humantime::parse_rfc3339_weak(text),
+        false => humantime::parse_rfc3339_weak(&format!("{text} 00:00:00")),
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -133,6 +205,17 @@ pub fn complain(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    #[test]
+    fn times_are_dates_or_moments() {
+        let at = |text: &str| super::time(text).ok().map(|time| humantime::format_rfc3339(time).to_string());
+        assert_eq!(at("2026-11-24").unwrap(), "2026-11-24T00:00:00Z");
+        assert_eq!(at("2026-11-24T14:05:06Z").unwrap(), "2026-11-24T14:05:06Z");
+        assert_eq!(at("2026-11-24 14:05:06").unwrap(), "2026-11-24T14:05:06Z");
+        assert_eq!((at("yesterday"), at("2026-13-01")), (None, None));
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         <super::Cli as clap::CommandFactory>::command().debug_assert();

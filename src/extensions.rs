@@ -11,7 +11,7 @@ use catchment_pipeline::batch::TimeLimits;
 use catchment_pipeline::component::{ExtensionPlan, ExtensionSpec, Spec, Stability};
 use catchment_pipeline::config::{ByteSize, Plan, Planned, Section};
 use catchment_pipeline::log::{Log, Options};
-use catchment_storage::{Lake, LakePlan, LogPlan};
+use catchment_storage::{Lake, LakePlan, LogPlan, MaintenancePlan};
 
 /// Sorted by kind.
 pub const SPECS: &[&ExtensionSpec] = &[&DASHBOARD, &HEALTH_CHECK, &LAKE, &LOG];
@@ -40,7 +40,7 @@ const LAKE: ExtensionSpec = Spec {
     summary: LakePlan::SUMMARY,
     signals: &[],
     stability: Stability::Beta,
-    plan: |section| Box::new(Extension::Lake(LakePlan::read(section))),
+    plan: |section| Box::new(Extension::Lake(Box::new(LakePlan::read(section)))),
 };
 
 const LOG: ExtensionSpec = Spec {
@@ -56,7 +56,7 @@ const LOG: ExtensionSpec = Spec {
 pub enum Extension {
     Dashboard(Box<catchment_dashboard::Settings>),
     HealthCheck(health_check::Settings),
-    Lake(LakePlan),
+    Lake(Box<LakePlan>),
     Log(LogPlan),
 }
 
@@ -80,8 +80,9 @@ pub fn extensions(plan: &Plan) -> impl Iterator<Item = (&Planned<dyn ExtensionPl
     })
 }
 
-fn lake_plan(plan: &Plan) -> Option<&LakePlan> {
-    extensions(plan).find_map(|(_, extension)| if let Extension::Lake(lake) = extension { Some(lake) } else { None })
+/// What the configuration says of its lake, if it has one.
+pub fn lake_plan(plan: &Plan) -> Option<&LakePlan> {
+    extensions(plan).find_map(|(_, extension)| if let Extension::Lake(lake) = extension { Some(&**lake) } else { None })
 }
 
 /// Where the configuration keeps its lake, if it has one.
@@ -123,11 +124,18 @@ impl StoresPlan {
         accept(new).filter(|wanted| accept(self).is_some_and(|now| now != *wanted))
     }
 
+    /// How the lake is to be kept in order from now on, if `new` says otherwise.
+    pub fn new_maintenance(&self, new: &StoresPlan) -> Option<MaintenancePlan> {
+        let maintenance = |plan: &StoresPlan| plan.lake.as_ref().map(|lake| lake.maintenance.clone());
+        maintenance(new).filter(|wanted| maintenance(self).is_some_and(|now| now != *wanted))
+    }
+
     /// From a plan that was applied as far as it can be.
     pub fn take_over(&mut self, new: StoresPlan) {
         if let (Some(lake), Some(new)) = (&mut self.lake, new.lake) {
             lake.accept = new.accept;
             (lake.flush_interval, lake.flush_size) = (new.flush_interval, new.flush_size);
+            lake.maintenance = new.maintenance;
         }
     }
 

@@ -2,8 +2,10 @@
 
 mod cli;
 mod components;
+mod control;
 mod extensions;
 mod inspect;
+mod lake;
 mod logging;
 mod memory;
 mod open_files;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Components { json } => inspect::components(json),
         Command::PrintConfig { mode } => inspect::print_config(&cli.source, mode),
         Command::Query(query) => query::run(&query, &cli.source),
+        Command::Lake(lake) => lake::run(&lake, &cli.source),
     };
     exit.unwrap_or_else(|error| {
         cli::complain(&format!("catchment: {error:#}"));

@@ -10,6 +10,7 @@ use catchment_pipeline::engine::{self, Engine, Leftover, Runtime, Status};
 use catchment_storage::{Lake, LakeStats};
 
 use crate::cli::{Exit, Source};
+use crate::control::Control;
 use crate::extensions::{Stores, StoresPlan, lake_path};
 use crate::inspect;
 use crate::logging::Logging;
@@ -45,6 +46,7 @@ pub struct App {
     pub servers: Servers,
     pub own: Telemetry,
     pub lake: Option<Arc<Lake>>,
+    control: Option<Control>,
     /// As opened: a reload changes little of it.
     pub stores: StoresPlan,
     pub admission: Option<u64>,
@@ -67,6 +69,8 @@ impl App {
         let stores_plan = StoresPlan::of(&plan);
         let opening = stores_plan.clone();
         let stores = tokio::task::spawn_blocking(move || Stores::open(&opening)).await??;
+        let place = stores.lake.as_ref().zip(lake_path(&plan));
+        let control = place.and_then(|(lake, folder)| Control::start(lake, folder));
         let answers = Answers { status: status.clone(), lake: stores.lake.clone(), own_metrics: own.prometheus() };
         let servers = Servers::start(&plan, answers).await?;
         observe(&own, &status, stores.lake.as_ref());
@@ -95,6 +99,7 @@ impl App {
             servers,
             own,
             lake: stores.lake,
+            control,
             sampler,
             volatile: stores.log_path.is_none(),
         };
@@ -164,7 +169,10 @@ impl App {
         let leftover = self.engine.shutdown(PATIENCE).await;
         self.servers.stop().await;
         self.sampler.abort();
-        // Closing the lake waits for its flush thread.
+        if let (Some(control), Some(lake)) = (self.control, &self.lake) {
+            control.stop(lake).await;
+        }
+        // Closing the lake waits for its threads.
         let _ = tokio::task::spawn_blocking(move || drop(self.lake)).await;
         self.own.shutdown().await;
         tracing::info!("stopped");

@@ -12,6 +12,7 @@ use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use chrono::{NaiveDate, TimeDelta};
 use serde_json::Value;
 
 use crate::changes::Span;
@@ -160,6 +161,12 @@ fn promote_text(keys: &Int32Array, values: &[Option<&Value>]) -> Result<ArrayRef
 /// Days since 1970 of a row's `ts`.
 pub(crate) fn day(micros: i64) -> i32 {
     micros.div_euclid(DAY) as i32
+}
+
+/// `2026-11-24`, of days since 1970.
+pub(crate) fn date_text(day: i32) -> String {
+    let date = NaiveDate::default().checked_add_signed(TimeDelta::days(day.into()));
+    date.map_or_else(|| format!("day {day}"), |date| date.to_string())
 }
 
 /// The first and last `ts` of a day.

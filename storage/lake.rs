@@ -301,6 +301,13 @@ impl Lake {
         self.shared.vacuum(after)
     }
 
+    /// Ends maintenance that is under way at its next step, and begins none any more; nor are rows flushed by themselves.
+    /// What was committed stays.
+    pub fn close(&self) {
+        lock(&self.shared.signal).close = true;
+        self.shared.wake.notify_all();
+    }
+
     /// Writes hot rows to files and commits them; returns what is durable then. Blocks: call it off the async threads.
     pub fn flush(&self) -> anyhow::Result<Position> {
         self.shared.flush()
@@ -318,8 +325,7 @@ impl Lake {
 impl Drop for Lake {
     /// Stops flushing. Rows still hot are not lost: the log has them.
     fn drop(&mut self) {
-        lock(&self.shared.signal).close = true;
-        self.shared.wake.notify_all();
+        self.close();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -399,7 +405,7 @@ impl Shared {
     pub(crate) fn append(&self, rows: &Rows, at: Position) -> Result<(), AppendError> {
         let failed =
             |error: arrow::error::ArrowError| AppendError::Failed(format!("rows do not fit the lake: {error}"));
-        if self.app.is_empty() {
+        if !self.writes() {
             return Err(AppendError::Failed("the lake was opened for reading".to_owned()));
         }
         let flush_size = lock(&self.pace).size;
@@ -478,6 +484,11 @@ impl Shared {
             signal = self.wake.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         false
+    }
+
+    /// `false`: opened for reading.
+    pub(crate) fn writes(&self) -> bool {
+        !self.app.is_empty()
     }
 
     pub(crate) fn is_closing(&self) -> bool {

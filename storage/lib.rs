@@ -17,6 +17,7 @@ mod disk;
 mod files;
 mod gather;
 mod hot;
+mod info;
 mod journal;
 mod lake;
 mod latest;
@@ -34,8 +35,12 @@ pub use ask::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats};
 pub use changes::Changed;
 pub use config::{LakePlan, LogPlan};
 pub use files::Shape;
+pub use info::{LakeInfo, TableInfo};
 pub use lake::{AppendError, Claim, Lake, Options};
-pub use maintain::{Compact, EraseReport, Judge, MaintenancePlan, MaintenanceReport, Retention, RollupPlan};
+pub use maintain::{
+    CheckReport, Checked, Compact, EraseReport, Judge, MaintenancePlan, MaintenanceReport, Problem, Retention,
+    RollupPlan,
+};
 pub use sql::{
     Query, QueryError, QueryErrorKind, QueryLimits, Rendered, Tables, Template, Variable, Variables, Window,
 };

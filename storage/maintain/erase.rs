@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::executor::block_on;
 
 use super::merge::{Foreign, Source};
-use super::{Maintainer, MaintenanceReport};
+use super::{Maintainer, MaintenanceReport, Operation};
 use crate::convert::{convert, time_span};
 use crate::files::{FileEntry, FileRows, Staged, Tags};
 use crate::hot::Chunk;
@@ -274,7 +274,7 @@ impl Shared {
             }
             Err(error) => return Err(error),
         };
-        let replaced = self.replace(maintainer, &mut *self.settled_writer()?, table, one, staged, "DELETE", true)?;
+        let replaced = self.replace(maintainer, &mut *self.settled_writer()?, table, one, staged, Operation::Delete)?;
         anyhow::ensure!(replaced, "another program has replaced {} meanwhile: try again", file.path);
         Ok(found)
     }
@@ -291,7 +291,7 @@ impl Shared {
             let old = old.iter().filter(|file| dates.contains(&file.date)).cloned().collect::<Vec<_>>();
             if !old.is_empty() {
                 maintained.files_dropped += old.len() as u64;
-                self.replace(maintainer, &mut *self.settled_writer()?, table, &old, Vec::new(), "DELETE", true)?;
+                self.replace(maintainer, &mut *self.settled_writer()?, table, &old, Vec::new(), Operation::Delete)?;
             }
         }
         Ok(())

@@ -131,49 +131,49 @@ impl<'a> Input<'a> {
 
 /// What a row is sorted by; NULL comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key<'a> {
+pub(super) struct Key<'a> {
     text: Option<&'a str>,
     ids: [Option<i64>; 2],
     ts: i64,
 }
 
-struct OwnedKey {
+pub(super) struct OwnedKey {
     text: Option<String>,
     ids: [Option<i64>; 2],
     ts: i64,
 }
 
 impl Key<'_> {
-    fn to_owned(self) -> OwnedKey {
+    pub(super) fn to_owned(self) -> OwnedKey {
         OwnedKey { text: self.text.map(str::to_owned), ids: self.ids, ts: self.ts }
     }
 }
 
 impl OwnedKey {
-    fn as_key(&self) -> Key<'_> {
+    pub(super) fn as_key(&self) -> Key<'_> {
         Key { text: self.text.as_deref(), ids: self.ids, ts: self.ts }
     }
 }
 
 /// The columns that a batch is sorted by.
-struct Keys<'a> {
+pub(super) struct Keys<'a> {
     text: &'a dyn Array,
     ids: [Option<&'a Int64Array>; 2],
     ts: &'a [i64],
 }
 
 impl<'a> Keys<'a> {
-    fn of(rows: &'a RecordBatch, identity: &[&str]) -> Option<Keys<'a>> {
+    pub(super) fn of(rows: &'a RecordBatch, identity: &[&str]) -> Option<Keys<'a>> {
         let (text, ids) = identity.split_first()?;
         let id = |at: usize| ids.get(at).and_then(|name| int64(rows, name));
         Some(Keys { text: rows.column_by_name(text)?.as_ref(), ids: [id(0), id(1)], ts: ts(rows).ok()?.values() })
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ts.len()
     }
 
-    fn key(&self, row: usize) -> Key<'a> {
+    pub(super) fn key(&self, row: usize) -> Key<'a> {
         let dictionary = self.text.as_dictionary_opt::<Int32Type>();
         let text = dictionary.filter(|column| !column.is_null(row)).map(|column| {
             let value = column.keys().value(row) as usize;

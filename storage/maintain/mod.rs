@@ -3,6 +3,7 @@
 //! A thread of its own does what is due, at low priority; the same is done on command. What changes a table is one commit of its log,
 //! so that a crash leaves the table as it was before or as it is after; files that no commit names are deleted later.
 
+mod check;
 mod erase;
 mod merge;
 mod plan;
@@ -16,16 +17,18 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 
 use crate::convert::{day, of_day};
 use crate::delta::DeltaLog;
-use crate::files::{FileEntry, Shape, Staged, Tags};
+use crate::files::{FileEntry, Ranges, Shape, Staged, Tags};
 use crate::journal::aside;
 use crate::lake::{Shared, Writer, lock};
 use crate::opening::clear_files;
 use crate::rollup::without;
 use crate::schema::{LakeTable, TABLES};
 
+pub use check::{CheckReport, Checked, Problem};
 pub use erase::{EraseReport, Judge};
 pub use policy::{MaintenancePlan, Retention, RollupPlan};
 
@@ -55,7 +58,8 @@ struct TakenOut {
 }
 
 /// What maintenance did, since the start or in one call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MaintenanceReport {
     pub merges: u64,
     /// Files that were merged, and what came of them.
@@ -69,9 +73,24 @@ pub struct MaintenanceReport {
     pub rows_dropped: u64,
     /// Files that were deleted because nobody reads them any more.
     pub files_deleted: u64,
+    #[serde(rename = "seconds", with = "seconds")]
     pub time: Duration,
     /// Why the last round did not end.
     pub error: Option<String>,
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(time.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
 }
 
 impl MaintenanceReport {
@@ -86,6 +105,31 @@ impl MaintenanceReport {
         self.files_deleted += other.files_deleted;
         self.time += other.time;
         self.error.clone_from(&other.error);
+    }
+}
+
+/// Why files take the place of others, as Delta names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// The same rows in other files.
+    Optimize,
+    Delete,
+    /// Other rows.
+    Write,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Operation::Optimize => "OPTIMIZE",
+            Operation::Delete => "DELETE",
+            Operation::Write => "WRITE",
+        }
+    }
+
+    /// Rows of the old files are not in the new ones.
+    fn rows_go(self) -> bool {
+        self != Operation::Optimize
     }
 }
 
@@ -115,10 +159,7 @@ impl Shared {
                     .name("lake-maintain".to_owned())
                     .spawn_scoped(scope, round)?
                     .join()
-                    .map_or_else(
-                        |_| Err(anyhow::anyhow!("it panicked, which is a mistake in this program")),
-                        |round| round,
-                    )
+                    .unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked, which is a mistake in this program")))
             });
             if let Err(error) = round
                 && !self.is_closing()
@@ -214,7 +255,7 @@ impl Shared {
             },
         };
         let (files, bytes) = (staged.len() as u64, staged.iter().map(Staged::bytes).sum::<u64>());
-        if self.replace(maintainer, &mut *self.settled_writer()?, table, &task.files, staged, "OPTIMIZE", false)? {
+        if self.replace(maintainer, &mut *self.settled_writer()?, table, &task.files, staged, Operation::Optimize)? {
             report.merges += 1;
             report.files_merged += task.files.len() as u64;
             report.files_written += files;
@@ -258,7 +299,7 @@ impl Shared {
                 if old.is_empty() {
                     continue;
                 }
-                if self.replace(maintainer, &mut *self.settled_writer()?, table, &old, Vec::new(), "DELETE", true)? {
+                if self.replace(maintainer, &mut *self.settled_writer()?, table, &old, Vec::new(), Operation::Delete)? {
                     let rows = old.iter().map(|file| file.rows).sum::<u64>();
                     tracing::info!(table = table.name(), files = old.len(), rows, "dropped what is past its retention");
                     report.files_dropped += old.len() as u64;
@@ -274,11 +315,12 @@ impl Shared {
         let rollups = lock(&self.maintenance).rollups.enabled;
         let Some(rolled) = table.rolled().filter(|_| rollups) else { return true };
         let (first, last) = file.ts.unwrap_or_else(|| of_day(file.date));
-        without(vec![first..last.saturating_add(1)], &self.rolled_up(rolled, file.date)).is_empty()
+        let rows = first..last.saturating_add(1);
+        without(Ranges::from_iter([rows]), &self.rolled_up(rolled, file.date)).is_empty()
     }
 
     /// Puts staged files in the place of live ones, in one commit. `false`: one of those is live no more, and nothing was
-    /// changed. `rows_go`: the rows of the old files are not in the new ones.
+    /// changed.
     fn replace(
         &self,
         maintainer: &mut Maintainer,
@@ -286,13 +328,13 @@ impl Shared {
         table: LakeTable,
         old: &[Arc<FileEntry>],
         staged: Vec<Staged>,
-        operation: &str,
-        rows_go: bool,
+        operation: Operation,
     ) -> anyhow::Result<bool> {
         let now = self.disk.now_ms();
         let log = &mut writer.logs[table.index()];
         let all_live = |log: &DeltaLog| old.iter().all(|file| log.is_live(file));
-        let mut actions = old.iter().filter_map(|file| log.remove_action(file, rows_go, now)).collect::<Vec<_>>();
+        let mut actions =
+            old.iter().filter_map(|file| log.remove_action(file, operation.rows_go(), now)).collect::<Vec<_>>();
         let folder = self.path.join(table.name());
         let aside = self.maintenance_aside()?;
         self.disk.sync_folder(&aside)?;
@@ -307,7 +349,7 @@ impl Shared {
             read: Arc::downgrade(&file.held),
         }));
         let done = log
-            .commit_if(operation, actions, now, &all_live)
+            .commit_if(operation.name(), actions, now, &all_live)
             .with_context(|| format!("committing to table `{}`", table.name()))?;
         self.show_files(table, log);
         Ok(done)

@@ -12,7 +12,7 @@ use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 
 use super::merge::{Source, Target};
-use super::{Maintainer, MaintenanceReport};
+use super::{Maintainer, MaintenanceReport, Operation};
 use crate::convert::{of_day, ts};
 use crate::files::{FileEntry, Ranges, Shape, Staged, Tags, sorted, union};
 use crate::gather::Gather;
@@ -152,7 +152,7 @@ impl Shared {
             report.rollups += 1;
             report.bytes_written += staged.iter().map(Staged::bytes).sum::<u64>();
             report.files_written += staged.len() as u64;
-            self.replace(maintainer, &mut writer, table, &old, staged, "WRITE", true)?;
+            self.replace(maintainer, &mut writer, table, &old, staged, Operation::Write)?;
         }
         if task.anew {
             let done = files.iter().filter(|file| file.date == task.date && !file.tags.late.is_empty());

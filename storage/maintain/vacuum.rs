@@ -72,8 +72,8 @@ impl Vacuum<'_> {
         // Another program may be about to commit what it has written.
         let Some(before) = self.disk.now().checked_sub(self.after) else { return Ok(0) };
         let mut deleted = 0;
-        for date in self.list(self.folder)?.iter().filter(|name| name.starts_with("date=")) {
-            for name in self.list(&self.folder.join(date))? {
+        for date in list(self.disk, self.folder)?.iter().filter(|name| name.starts_with("date=")) {
+            for name in list(self.disk, &self.folder.join(date))? {
                 let path = format!("{date}/{name}");
                 let old = || self.disk.modified(&self.folder.join(&path)).is_ok_and(|at| at <= before);
                 if name.ends_with(".parquet") && !named.contains(&path) && old() {
@@ -85,17 +85,17 @@ impl Vacuum<'_> {
         Ok(deleted)
     }
 
-    /// Names in a folder that may not be there.
-    fn list(&self, folder: &Path) -> anyhow::Result<Vec<String>> {
-        let entries = match self.disk.list(folder) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.with_context(|| format!("listing {}", folder.display()))?,
-        };
-        Ok(entries.into_iter().map(|entry| entry.name.to_string_lossy().into_owned()).collect())
-    }
-
     fn remove(&self, path: &str) -> anyhow::Result<()> {
         let path = self.folder.join(path);
         gone(self.disk.remove(&path)).with_context(|| format!("deleting {}", path.display()))
     }
+}
+
+/// Names in a folder that may not be there.
+pub(super) fn list(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = match disk.list(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("listing {}", folder.display()))?,
+    };
+    Ok(entries.into_iter().map(|entry| entry.name.to_string_lossy().into_owned()).collect())
 }

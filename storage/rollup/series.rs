@@ -44,10 +44,12 @@ struct Bucket<S> {
     place: (usize, usize),
 }
 
+/// A step, the schema of its table, and what is not ended.
+type Open<K> = (Step, SchemaRef, Option<Bucket<<K as Kind>::Sum>>);
+
 pub(crate) struct Series<K: Kind> {
     window: Range<i64>,
-    /// Steps, the schema of their tables, and what is not ended.
-    steps: Vec<(Step, SchemaRef, Option<Bucket<K::Sum>>)>,
+    steps: Vec<Open<K>>,
     /// The last point of each series before the window.
     before: HashMap<i64, K::Point>,
     series: Option<i64>,

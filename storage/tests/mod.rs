@@ -2,6 +2,7 @@
 //! The lake through its own door: append, flush, crash, open again, ask.
 
 mod bounds;
+mod check;
 pub(crate) mod data;
 mod erase;
 mod flush;

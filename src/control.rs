@@ -1,0 +1,209 @@
+//! `control.sock` in the lake's folder: how `catchment lake ...` has the instance that writes the lake do something.
+//!
+//! One request a connection: a line of JSON in, a line of JSON out, each at most [`LONGEST`] bytes. Only the user the instance
+//! runs as (and root) is heard. Whoever writes the lake holds its lock, so a socket that is there before is a dead one's.
+
+use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream as Connection;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use catchment_storage::{Compact, Lake, LakeInfo, MaintenanceReport};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+const NAME: &str = "control.sock";
+/// Bytes of a request or an answer.
+const LONGEST: u64 = 64 << 10;
+/// Characters of what went wrong.
+const LONGEST_ERROR: usize = 4 << 10;
+/// Connections at once; others wait to be taken. What changes files is done one after another anyway.
+const CONNECTIONS: usize = 8;
+/// For a request to come once its connection has.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// When the instance stops, for requests under way to end at their next step.
+const ENDING: Duration = Duration::from_secs(10);
+/// Bytes that the address of a socket may have on Linux, the closing zero not counted.
+const LONGEST_ADDRESS: usize = 107;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    Info,
+    /// Write to files what is in memory.
+    Flush,
+    Compact {
+        all: bool,
+    },
+    Retain,
+    Rollup {
+        now: bool,
+    },
+    Vacuum {
+        after: Option<Duration>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Info(LakeInfo),
+    Done(MaintenanceReport),
+    Failed(String),
+}
+
+/// Blocks as long as it takes.
+pub fn carry_out(lake: &Lake, request: &Request) -> Answer {
+    let done = match request {
+        Request::Info => return Answer::Info(lake.info()),
+        Request::Flush => lake.flush().map(|_| MaintenanceReport::default()),
+        Request::Compact { all } => lake.compact(if *all { Compact::All } else { Compact::Due }),
+        Request::Retain => lake.retain(),
+        Request::Rollup { now } => lake.roll_up(*now),
+        Request::Vacuum { after } => lake.vacuum(*after),
+    };
+    done.map_or_else(failed, Answer::Done)
+}
+
+fn failed(error: anyhow::Error) -> Answer {
+    Answer::Failed(format!("{error:#}").chars().take(LONGEST_ERROR).collect())
+}
+
+/// Has the instance that writes this lake do it; `None`: none does. Blocks as long as it takes.
+pub fn ask(lake: &Path, request: &Request) -> anyhow::Result<Option<Answer>> {
+    let (address, _folder) = match address(lake) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        address => address.with_context(|| format!("opening {}", lake.display()))?,
+    };
+    let mut connection = match Connection::connect(address) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        connection => connection.with_context(|| format!("asking the instance at {}", lake.join(NAME).display()))?,
+    };
+    let mut line = serde_json::to_vec(request)?;
+    ensure!((line.len() as u64) < LONGEST, "the request is longer than {LONGEST} bytes");
+    line.push(b'\n');
+    let mut answer = Vec::new();
+    connection
+        .write_all(&line)
+        .and_then(|()| connection.take(LONGEST).read_to_end(&mut answer))
+        .context("the instance that writes the lake went away before it answered")?;
+    if answer.last() != Some(&b'\n') {
+        bail!("the instance that writes the lake ended before it answered; what it had not committed is as it was");
+    }
+    serde_json::from_slice(&answer).map(Some).context("an answer of another version: use the instance's own program")
+}
+
+/// Where the socket is, for a system call. A path that is too long goes through the folder, which stays open meanwhile.
+fn address(lake: &Path) -> std::io::Result<(PathBuf, Option<File>)> {
+    let path = lake.join(NAME);
+    if path.as_os_str().len() <= LONGEST_ADDRESS {
+        return Ok((path, None));
+    }
+    let folder = File::open(lake)?;
+    Ok((PathBuf::from(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd())), Some(folder)))
+}
+
+/// Answers until it is stopped or dropped.
+pub struct Control {
+    accepting: tokio::task::JoinHandle<()>,
+    requests: TaskTracker,
+    path: PathBuf,
+}
+
+impl Control {
+    /// `folder`: the lake's. An instance that cannot be told things runs all the same: `None`.
+    pub fn start(lake: &Arc<Lake>, folder: &Path) -> Option<Control> {
+        let path = folder.join(NAME);
+        match listen(folder) {
+            Ok(listener) => {
+                let requests = TaskTracker::new();
+                let accepting = tokio::spawn(accept(listener, Arc::downgrade(lake), requests.clone()));
+                Some(Control { accepting, requests, path })
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), "`catchment lake` cannot reach this instance, its socket cannot be made: {error}");
+                None
+            }
+        }
+    }
+
+    /// Takes no more, and ends what is under way.
+    pub async fn stop(self, lake: &Lake) {
+        self.accepting.abort();
+        lake.close();
+        self.requests.close();
+        if tokio::time::timeout(ENDING, self.requests.wait()).await.is_err() {
+            tracing::info!("not waiting any longer for a command on the lake; what it has not committed is as it was");
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn listen(folder: &Path) -> std::io::Result<UnixListener> {
+    let path = folder.join(NAME);
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket()) {
+        fs::remove_file(&path)?;
+    }
+    let (address, _folder) = address(folder)?;
+    let listener = UnixListener::bind(address)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn accept(listener: UnixListener, lake: Weak<Lake>, requests: TaskTracker) {
+    let turns = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(turn) = turns.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((connection, _)) => {
+                let lake = lake.clone();
+                requests.spawn(async move {
+                    if let Err(error) = serve(connection, lake).await {
+                        tracing::debug!("a connection of `catchment lake` ended: {error:#}");
+                    }
+                    drop(turn);
+                });
+            }
+            // Out of file descriptors, most likely.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn serve(mut connection: UnixStream, lake: Weak<Lake>) -> anyhow::Result<()> {
+    let peer = connection.peer_cred()?.uid();
+    ensure!(
+        peer == 0 || peer == rustix::process::geteuid().as_raw(),
+        "user {peer} is not the one this instance runs as"
+    );
+    let mut line = Vec::new();
+    let mut reader = BufReader::new((&mut connection).take(LONGEST));
+    tokio::time::timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await.context("no request came")??;
+    let answer = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) => match lake.upgrade() {
+            Some(lake) => {
+                tracing::info!(?request, "told by `catchment lake`");
+                tokio::task::spawn_blocking(move || carry_out(&lake, &request)).await?
+            }
+            None => Answer::Failed("the instance is stopping".to_owned()),
+        },
+        Err(error) => Answer::Failed(format!("not a request this version knows: {error}")),
+    };
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    connection.write_all(&line).await?;
+    Ok(connection.shutdown().await?)
+}
