@@ -208,13 +208,14 @@ async fn settings_of_the_lake_and_the_log_level_apply_and_the_rest_is_named() {
     let post = || client().post(&url).header("content-type", "application/x-protobuf").body(load::metrics(1, 10));
     assert_eq!(post().send().await.unwrap().status(), 200);
     let config = Config {
-        lake: "flush_interval: 1s, promoted: { team: string }, log: { max_size: 64MiB }",
+        lake: "flush_interval: 1s, maintenance: { vacuum_after: 2h }, retention: { logs: 90d }, promoted: { team: string }, log: { max_size: 64MiB }",
         telemetry: "{ metrics: { level: none }, logs: { level: debug }, resource: { service.name: me } }".to_owned(),
         ..Config::plain()
     };
     let (applied, message) = bench.reload(&config).await;
     let fixed = "not without a restart: the log's max_size, the lake's promoted columns, service::telemetry::resource";
     assert!(applied && message.contains("the lake flushes as told now") && message.ends_with(fixed), "{message}");
+    assert!(message.contains("the lake is kept in order as told now"), "{message}");
     let deadline = Instant::now() + PATIENCE;
     while bench.catchment.get("/api/v1/lake").await["durable_position"] == 0 {
         assert!(Instant::now() < deadline, "not flushed");
