@@ -208,7 +208,7 @@ async fn settings_of_the_lake_and_the_log_level_apply_and_the_rest_is_named() {
     let post = || client().post(&url).header("content-type", "application/x-protobuf").body(load::metrics(1, 10));
     assert_eq!(post().send().await.unwrap().status(), 200);
     let config = Config {
-        lake: "flush_interval: 1s, maintenance: { vacuum_after: 2h }, retention: { logs: 90d }, promoted: { team: string }, log: { max_size: 64MiB }",
+        lake: "flush_interval: 1s, maintenance: { vacuum_after: 2h }, promoted: { team: string }, log: { max_size: 64MiB }",
         telemetry: "{ metrics: { level: none }, logs: { level: debug }, resource: { service.name: me } }".to_owned(),
         ..Config::plain()
     };
