@@ -1,7 +1,8 @@
 //! Many sorted files become few: rows of one date in their table's order, whatever files they lie in.
 //!
-//! Bounded: of each input one batch is in memory, and of what is merged as much as is handed on at once.
+//! Bounded: of each input the batch is in memory where it goes on, and of what is merged as much as is handed on at once.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,8 +20,6 @@ use crate::schema::LakeTable;
 /// Rows of all inputs' batches together.
 const IN_HAND: usize = 65_536;
 const SMALLEST_BATCH: usize = 1024;
-/// Rows are handed on when this part of what is wanted at once, in percent, is there: what comes next is more than one row.
-const FULL: usize = 90;
 
 /// A file by another program, which may be in another order: its path in the table's folder.
 #[derive(Debug, thiserror::Error)]
@@ -53,30 +52,39 @@ impl Source<'_> {
         let size = (IN_HAND / files.len().max(1)).max(SMALLEST_BATCH);
         let inputs = files.iter().map(|file| Input::open(self, file, size));
         let mut inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
-        let (mut batches, mut count) = (Vec::new(), 0);
-        while let Some(bound) = inputs.iter().filter_map(Input::last).min().map(|key| key.to_owned()) {
-            for input in &mut inputs {
-                let taken = input.take_to(&bound)?;
-                count += taken.as_ref().map_or(0, RecordBatch::num_rows);
-                batches.extend(taken);
+        loop {
+            // Whoever is behind is read on: what comes before the last rows of all is whole then, and as much as is wanted.
+            while inputs.iter().map(|input| input.count).sum::<usize>() < rows {
+                let Some(behind) = behind(&mut inputs) else { break };
+                behind.read()?;
             }
-            if count >= rows * FULL / 100 {
-                each(std::mem::take(&mut batches))?;
-                count = 0;
+            let bound = behind(&mut inputs).and_then(|input| input.last.clone());
+            let mut batches = Vec::new();
+            inputs.iter_mut().try_for_each(|input| input.take_to(bound.as_ref(), &mut batches))?;
+            each(batches)?;
+            if bound.is_none() {
+                return Ok(());
             }
-            inputs.retain(|input| input.rows.is_some());
         }
-        each(batches)
     }
 }
 
-/// A file, and the batch of it that is not taken yet.
+/// Of files that go on, the one whose rows in hand end first.
+fn behind<'a, 'b>(inputs: &'a mut [Input<'b>]) -> Option<&'a mut Input<'b>> {
+    inputs.iter_mut().filter(|input| !input.ended).min_by(|a, b| a.last.cmp(&b.last))
+}
+
+/// A file, and the batches of it that are not taken yet.
 struct Input<'a> {
     file: FileRows,
     identity: &'static [&'static str],
     keep: Option<Keep<'a>>,
-    /// `None`: it has ended.
-    rows: Option<RecordBatch>,
+    batches: VecDeque<RecordBatch>,
+    /// Rows in `batches`.
+    count: usize,
+    /// Of the last row that was read.
+    last: Option<OwnedKey>,
+    ended: bool,
 }
 
 impl<'a> Input<'a> {
@@ -85,49 +93,58 @@ impl<'a> Input<'a> {
         if !rows.ours {
             return Err(Foreign(file.path.clone()).into());
         }
-        let mut input = Input { file: rows, identity: source.table.identity(), keep: source.keep, rows: None };
-        input.next()?;
+        let mut input = Input {
+            file: rows,
+            identity: source.table.identity(),
+            keep: source.keep,
+            batches: VecDeque::new(),
+            count: 0,
+            last: None,
+            ended: false,
+        };
+        input.read()?;
         Ok(input)
     }
 
     /// The next batch that has rows.
-    fn next(&mut self) -> anyhow::Result<()> {
-        self.rows = None;
+    fn read(&mut self) -> anyhow::Result<()> {
         while let Some(rows) = self.file.next().transpose()? {
             let rows = self.keep.map_or(Ok(rows.clone()), |keep| keep(&rows))?;
             if rows.num_rows() > 0 {
-                self.rows = Some(rows);
-                break;
+                let keys = Keys::of(&rows, self.identity).context(NO_ORDER)?;
+                self.last = Some(keys.key(keys.len() - 1).to_owned());
+                self.count += rows.num_rows();
+                self.batches.push_back(rows);
+                return Ok(());
             }
         }
+        self.ended = true;
         Ok(())
     }
 
-    fn last(&self) -> Option<Key<'_>> {
-        let keys = Keys::of(self.rows.as_ref()?, self.identity)?;
-        Some(keys.key(keys.len() - 1))
-    }
-
-    /// Its rows up to the bound, of the batch in hand.
-    fn take_to(&mut self, bound: &OwnedKey) -> anyhow::Result<Option<RecordBatch>> {
-        let Some(rows) = self.rows.take() else { return Ok(None) };
-        let keys = Keys::of(&rows, self.identity).context("rows without the columns they are sorted by")?;
-        let (mut low, mut high) = (0, keys.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match keys.key(middle) <= bound.as_key() {
-                true => low = middle + 1,
-                false => high = middle,
+    /// Its rows up to the bound (`None`: all), of those in hand.
+    fn take_to(&mut self, bound: Option<&OwnedKey>, taken: &mut Vec<RecordBatch>) -> anyhow::Result<()> {
+        while let Some(rows) = self.batches.pop_front() {
+            let fits = match bound {
+                Some(bound) => Keys::of(&rows, self.identity).context(NO_ORDER)?.up_to(&bound.as_key()),
+                None => rows.num_rows(),
+            };
+            self.count -= fits;
+            if fits == rows.num_rows() {
+                taken.push(rows);
+                continue;
             }
+            if fits > 0 {
+                taken.push(rows.slice(0, fits));
+            }
+            self.batches.push_front(rows.slice(fits, rows.num_rows() - fits));
+            break;
         }
-        if low == rows.num_rows() {
-            self.next()?;
-            return Ok(Some(rows));
-        }
-        self.rows = Some(rows.slice(low, rows.num_rows() - low));
-        Ok((low > 0).then(|| rows.slice(0, low)))
+        Ok(())
     }
 }
+
+const NO_ORDER: &str = "rows without the columns they are sorted by";
 
 /// What a row is sorted by; NULL comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,6 +154,7 @@ pub(super) struct Key<'a> {
     ts: i64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct OwnedKey {
     text: Option<String>,
     ids: [Option<i64>; 2],
@@ -171,6 +189,19 @@ impl<'a> Keys<'a> {
 
     pub(super) fn len(&self) -> usize {
         self.ts.len()
+    }
+
+    /// How many rows come first that are not after this.
+    fn up_to(&self, bound: &Key) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.key(middle) <= *bound {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
     }
 
     pub(super) fn key(&self, row: usize) -> Key<'a> {

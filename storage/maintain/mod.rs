@@ -36,6 +36,8 @@ pub use policy::{MaintenancePlan, Retention, RollupPlan};
 const LATE: i64 = 3600 * 1_000_000;
 /// Files of one table at which merging no longer gives way to everything else.
 const TOO_MANY: usize = 500;
+/// Merges of one table before something else has its turn.
+const IN_A_ROW: usize = 16;
 /// What the thread gives way to: `nice` 10.
 const PRIORITY: i32 = 10;
 
@@ -175,9 +177,15 @@ impl Shared {
     pub(crate) fn maintain(&self) -> anyhow::Result<MaintenanceReport> {
         let mut report = self.roll_up(false)?;
         report.add(&self.retain()?);
-        report.add(&self.compact(Compact::Due)?);
-        report.add(&self.vacuum(None)?);
-        Ok(report)
+        loop {
+            // Under load there is always something to merge: what was replaced has its turn in between.
+            let merged = self.compact(Compact::Due)?;
+            report.add(&merged);
+            report.add(&self.vacuum(None)?);
+            if merged.merges == 0 {
+                return Ok(report);
+            }
+        }
     }
 
     fn work(
@@ -199,7 +207,8 @@ impl Shared {
         self.work(|maintainer, report| {
             let aside = self.maintenance_aside()?;
             for table in TABLES {
-                while let Some(task) = self.merge_task(maintainer, table, which) {
+                for _ in 0..if which == Compact::All { usize::MAX } else { IN_A_ROW } {
+                    let Some(task) = self.merge_task(maintainer, table, which) else { break };
                     clear_files(&*self.disk, &aside)?;
                     self.merge(maintainer, table, &task, report)
                         .with_context(|| format!("merging files of table `{}`", table.name()))?;
