@@ -127,6 +127,12 @@ pub enum LakeCommand {
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         after: Option<Duration>,
     },
+    /// Erase rows for good: from the durable log, memory, files, rollups, series and the table logs; exit code 1 when any is left
+    Erase {
+        /// Which rows, as in SQL's WHERE: "host_name = 'h1' AND ts < '2026-01-01'". Tables without its columns are left alone, and named
+        #[arg(long = "where", value_name = "CONDITION")]
+        condition: String,
+    },
     /// Read every file to its end and hold it against its table's log; exit code 1 when something is wrong
     Check,
     /// Write a table's rows to one file; a running instance flushes first

@@ -13,12 +13,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use catchment_pipeline::log::Log;
 use catchment_storage::{Compact, Lake, LakeInfo, MaintenanceReport};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+
+use crate::lake::{Erased, erase};
 
 const NAME: &str = "control.sock";
 /// Bytes of a request or an answer.
@@ -50,6 +53,10 @@ pub enum Request {
     Vacuum {
         after: Option<Duration>,
     },
+    /// Rows that this SQL condition means, wherever they are.
+    Erase {
+        condition: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,12 +64,14 @@ pub enum Request {
 pub enum Answer {
     Info(LakeInfo),
     Done(MaintenanceReport),
+    Erased(Erased),
     Failed(String),
 }
 
 /// Blocks as long as it takes.
-pub fn carry_out(lake: &Lake, request: &Request) -> Answer {
+pub fn carry_out(lake: &Arc<Lake>, log: &Log, request: &Request) -> Answer {
     let done = match request {
+        Request::Erase { condition } => return erase(lake, log, condition).map_or_else(failed, Answer::Erased),
         Request::Info => return Answer::Info(lake.info()),
         Request::Flush => lake.flush().map(|_| MaintenanceReport::default()),
         Request::Compact { all } => lake.compact(if *all { Compact::All } else { Compact::Due }),
@@ -120,12 +129,12 @@ pub struct Control {
 
 impl Control {
     /// `folder`: the lake's. An instance that cannot be told things runs all the same: `None`.
-    pub fn start(lake: &Arc<Lake>, folder: &Path) -> Option<Control> {
+    pub fn start(lake: &Arc<Lake>, log: &Log, folder: &Path) -> Option<Control> {
         let path = folder.join(NAME);
         match listen(folder) {
             Ok(listener) => {
                 let requests = TaskTracker::new();
-                let accepting = tokio::spawn(accept(listener, Arc::downgrade(lake), requests.clone()));
+                let accepting = tokio::spawn(accept(listener, Arc::downgrade(lake), log.clone(), requests.clone()));
                 Some(Control { accepting, requests, path })
             }
             Err(error) => {
@@ -164,14 +173,14 @@ fn listen(folder: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, lake: Weak<Lake>, requests: TaskTracker) {
+async fn accept(listener: UnixListener, lake: Weak<Lake>, log: Log, requests: TaskTracker) {
     let turns = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(turn) = turns.clone().acquire_owned().await {
         match listener.accept().await {
             Ok((connection, _)) => {
-                let lake = lake.clone();
+                let (lake, log) = (lake.clone(), log.clone());
                 requests.spawn(async move {
-                    if let Err(error) = serve(connection, lake).await {
+                    if let Err(error) = serve(connection, lake, log).await {
                         tracing::debug!("a connection of `catchment lake` ended: {error:#}");
                     }
                     drop(turn);
@@ -183,7 +192,7 @@ async fn accept(listener: UnixListener, lake: Weak<Lake>, requests: TaskTracker)
     }
 }
 
-async fn serve(mut connection: UnixStream, lake: Weak<Lake>) -> anyhow::Result<()> {
+async fn serve(mut connection: UnixStream, lake: Weak<Lake>, log: Log) -> anyhow::Result<()> {
     let peer = connection.peer_cred()?.uid();
     ensure!(
         peer == 0 || peer == rustix::process::geteuid().as_raw(),
@@ -195,8 +204,12 @@ async fn serve(mut connection: UnixStream, lake: Weak<Lake>) -> anyhow::Result<(
     let answer = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => match lake.upgrade() {
             Some(lake) => {
-                tracing::info!(?request, "told by `catchment lake`");
-                tokio::task::spawn_blocking(move || carry_out(&lake, &request)).await?
+                match &request {
+                    // The condition names whom the rows are of.
+                    Request::Erase { .. } => tracing::info!("told by `catchment lake` to erase rows"),
+                    request => tracing::info!(?request, "told by `catchment lake`"),
+                }
+                tokio::task::spawn_blocking(move || carry_out(&lake, &log, &request)).await?
             }
             None => Answer::Failed("the instance is stopping".to_owned()),
         },

@@ -186,7 +186,7 @@ impl Stores {
 }
 
 /// The log, and what tells its positions from another log's.
-fn open_log(plan: &LogPlan) -> anyhow::Result<(Log, String)> {
+pub fn open_log(plan: &LogPlan) -> anyhow::Result<(Log, String)> {
     let options = Options { max_bytes: plan.max_size, ..Options::default() };
     if plan.memory {
         tracing::warn!(

@@ -70,7 +70,7 @@ impl App {
         let opening = stores_plan.clone();
         let stores = tokio::task::spawn_blocking(move || Stores::open(&opening)).await??;
         let place = stores.lake.as_ref().zip(lake_path(&plan));
-        let control = place.and_then(|(lake, folder)| Control::start(lake, folder));
+        let control = place.and_then(|(lake, folder)| Control::start(lake, &stores.log, folder));
         let answers = Answers { status: status.clone(), lake: stores.lake.clone(), own_metrics: own.prometheus() };
         let servers = Servers::start(&plan, answers).await?;
         observe(&own, &status, stores.lake.as_ref());

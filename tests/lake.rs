@@ -155,6 +155,35 @@ async fn rows_are_exported_and_damage_is_found() {
     assert_eq!(catchment.stop(), Some(0), "a stale socket is replaced");
 }
 
+/// In a running instance whose other exporter is behind: what it has not delivered yet lies in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_erased_from_files_memory_and_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let nobody = "  otlp_http: { endpoint: 'http://127.0.0.1:1', retry_on_failure: { max_elapsed_time: 0s } }";
+    let behind = lake_config(folder, nobody).replace("exporters: [parquet", "exporters: [otlp_http, parquet");
+    let catchment = Catchment::start(&behind);
+    for seq in 0..3 {
+        send(&catchment, seq).await;
+    }
+    let erase = |condition: &str| lake(folder, &["erase", "--where", condition, "--json"]);
+    let erased = erase("attributes->>'seq' = '1'").json();
+    assert_eq!(erased["rows"][0], serde_json::json!(["metrics", POINTS]), "{erased}");
+    assert_eq!((&erased["in_log"], &erased["remaining"]), (&Value::from(POINTS), &Value::from(0)), "{erased}");
+    let left = catchment.sql("SELECT count(*), count(DISTINCT attributes->>'seq') FROM metrics").await;
+    assert_eq!(left, [[Value::from(2 * POINTS), Value::from(2)]]);
+    drop(catchment);
+
+    let wrong = erase("no_such_column = 1");
+    assert!(wrong.code == 1 && wrong.err.contains("no_such_column"), "{}", wrong.err);
+    let again = erase("attributes->>'seq' = '2'").json();
+    assert_eq!((&again["in_log"], &again["remaining"]), (&Value::from(POINTS), &Value::from(0)), "{again}");
+    let catchment = Catchment::start(&behind);
+    catchment.sql_until("SELECT count(*) FROM metrics", |rows| rows[0][0] == POINTS).await;
+    let seqs = catchment.sql("SELECT DISTINCT attributes->>'seq' FROM metrics").await;
+    assert_eq!(seqs, [[Value::from("0")]], "reading the log again brings nothing back");
+}
+
 #[test]
 fn a_folder_that_is_no_lake_stays_as_it_is() {
     let dir = tempfile::tempdir().unwrap();

@@ -34,6 +34,13 @@ pub struct Erased {
     pub on_their_way: Vec<String>,
 }
 
+impl Erased {
+    /// Nothing is left that anybody knows of.
+    pub fn is_whole(&self) -> bool {
+        self.remaining == 0 && self.still_read == 0 && self.unreadable.is_empty()
+    }
+}
+
 /// Blocks as long as it takes; on a thread where that is allowed.
 pub fn erase(lake: &Arc<Lake>, log: &Log, condition: &str) -> anyhow::Result<Erased> {
     let judge = lake.judge(condition).map_err(|error| anyhow::anyhow!("the condition: {}", error.message))?;

@@ -3,18 +3,23 @@
 //! What changes files is done by the process that holds the lake's lock: a running instance is asked through its socket
 //! ([`crate::control`]), and without one the folder is opened here. `info` without an instance, `check` and `export` only read.
 
+mod erase;
 mod export;
 mod print;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use catchment_storage::{Lake, LakePlan, MaintenancePlan, MaintenanceReport, Options};
+use catchment_pipeline::log::Log;
+use catchment_storage::{Lake, LakePlan, LogPlan, MaintenancePlan, MaintenanceReport, Options};
 
 use crate::cli::{self, Exit, LakeCommand, Source, say};
 use crate::control::{self, Answer, Request};
-use crate::extensions::lake_plan;
+use crate::extensions::{lake_plan, open_log};
 use crate::inspect;
+
+pub use erase::{Erased, erase};
 
 pub fn run(args: &cli::Lake, source: &Source) -> anyhow::Result<Exit> {
     let Some(place) = Place::find(args, source)? else { return Ok(Exit::BadConfig) };
@@ -24,6 +29,11 @@ pub fn run(args: &cli::Lake, source: &Source) -> anyhow::Result<Exit> {
             let report = Lake::check(&place.path)?;
             say(&print::check(&report, args.json)?)?;
             return Ok(if report.is_whole() { Exit::Done } else { Exit::Failed });
+        }
+        LakeCommand::Erase { condition } => {
+            let erased = place.erase(condition)?;
+            say(&print::erased(&erased, args.json)?)?;
+            return Ok(if erased.is_whole() { Exit::Done } else { Exit::Failed });
         }
         LakeCommand::Export(export) => export::run(export, &place.path, args.json)?,
         LakeCommand::Compact { all } => print::done(&place.change(&Request::Compact { all: *all })?, args)?,
@@ -63,15 +73,35 @@ impl Place {
     }
 
     fn change(&self, request: &Request) -> anyhow::Result<MaintenanceReport> {
-        let answer = match control::ask(&self.path, request)? {
-            Some(answer) => answer,
-            None => control::carry_out(&self.open(request)?, request),
-        };
-        match answer {
+        match self.carry_out(request)? {
             Answer::Done(report) => Ok(report),
             Answer::Failed(why) => bail!("{why}"),
-            Answer::Info(_) => bail!("an answer to another question: use the instance's own program"),
+            _ => bail!("an answer to another question: use the instance's own program"),
         }
+    }
+
+    fn erase(&self, condition: &str) -> anyhow::Result<Erased> {
+        match self.carry_out(&Request::Erase { condition: condition.to_owned() })? {
+            Answer::Erased(erased) => Ok(erased),
+            Answer::Failed(why) => bail!("{why}"),
+            _ => bail!("an answer to another question: use the instance's own program"),
+        }
+    }
+
+    /// Through the instance that runs, or here.
+    fn carry_out(&self, request: &Request) -> anyhow::Result<Answer> {
+        if let Some(answer) = control::ask(&self.path, request)? {
+            return Ok(answer);
+        }
+        let lake = Arc::new(self.open(request)?);
+        let plan = self.plan.as_ref().map(|plan| plan.log.clone());
+        let plan = plan.unwrap_or_else(|| LogPlan { path: self.path.join("log"), max_size: u64::MAX, memory: false });
+        // Only erasing has to do with the log, and a folder without one gets none.
+        let log = match matches!(request, Request::Erase { .. }) && !plan.memory && plan.path.is_dir() {
+            true => open_log(&plan)?.0,
+            false => Log::in_memory(catchment_pipeline::log::Options::default()),
+        };
+        Ok(control::carry_out(&lake, &log, request))
     }
 
     fn open(&self, request: &Request) -> anyhow::Result<Lake> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use catchment_storage::{CheckReport, LakeInfo, MaintenanceReport, TableInfo};
 use serde::Serialize;
 
+use super::Erased;
 use crate::cli::{self, LakeCommand};
 
 pub fn json(what: &impl Serialize) -> anyhow::Result<String> {
@@ -75,6 +76,37 @@ pub fn done(report: &MaintenanceReport, args: &cli::Lake) -> anyhow::Result<Stri
         _ => "Nothing to delete".to_owned(),
     };
     Ok(format!("{said}, in {:.1} s.\n", report.time.as_secs_f64()))
+}
+
+pub fn erased(erased: &Erased, as_json: bool) -> anyhow::Result<String> {
+    if as_json {
+        return json(erased);
+    }
+    let mut text = String::new();
+    for (table, rows) in &erased.rows {
+        writeln!(text, "{table}: erased {rows} rows")?;
+    }
+    if erased.rows.is_empty() {
+        writeln!(text, "No row of the lake matched")?;
+    }
+    writeln!(text, "{} files written anew; {} rows taken out of the durable log.", erased.files, erased.in_log)?;
+    for (table, why) in &erased.not_judged {
+        writeln!(text, "{table}: left as it is: {}", why.lines().next().unwrap_or_default())?;
+    }
+    for exporter in &erased.on_their_way {
+        writeln!(text, "Exporter `{exporter}` had been handed records before, and may deliver them as they were.")?;
+    }
+    for file in &erased.unreadable {
+        writeln!(text, "{file} of the durable log cannot be read: nobody knows what it holds. Delete it.")?;
+    }
+    if erased.still_read > 0 {
+        writeln!(text, "{} replaced files are still read by a query, and go when it ends.", erased.still_read)?;
+    }
+    match erased.remaining {
+        0 => writeln!(text, "Looked through the lake and the log again: no matching row is left.")?,
+        left => writeln!(text, "{left} matching rows are there still, come since perhaps: do it again.")?,
+    }
+    Ok(text)
 }
 
 pub fn check(report: &CheckReport, as_json: bool) -> anyhow::Result<String> {
