@@ -54,8 +54,8 @@ pub fn erase(lake: &Arc<Lake>, log: &Log, condition: &str) -> anyhow::Result<Era
     let handed = rewritten.handed_out.iter().filter(|(cursor, _)| is_lake(cursor)).map(|(_, position)| *position).max();
     if let Some(handed) = handed {
         let mut changes = lake.changes();
-        let taken = tokio::time::timeout(PATIENCE, changes.wait_for(|position| *position >= handed));
-        let taken = runtime.block_on(async { taken.await }).is_ok_and(|taken| taken.is_ok());
+        let taken = async { tokio::time::timeout(PATIENCE, changes.wait_for(|position| *position >= handed)).await };
+        let taken = runtime.block_on(taken).is_ok_and(|taken| taken.is_ok());
         ensure!(taken, "the lake did not take in what it had been handed within {PATIENCE:?}: try again");
     }
     let EraseReport { rows, files, not_judged, remaining, still_read } = lake.erase(condition)?;
