@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::App;
 use crate::problem::Problem;
+use crate::turns::Client;
 
 /// Of one answer, when the request names no `limit`.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -43,7 +44,7 @@ pub async fn metrics(State(app): State<Arc<App>>, Query(parameters): Parameters)
     Ok(Json(json!({"metrics": metrics.collect::<Vec<_>>(), "truncated": truncated})))
 }
 
-pub async fn series(State(app): State<Arc<App>>, Query(parameters): Parameters) -> Answer {
+pub async fn series(State(app): State<Arc<App>>, client: Client, Query(parameters): Parameters) -> Answer {
     let mut filter = SeriesFilter::default();
     let mut limit = DEFAULT_LIMIT;
     for (key, value) in parameters {
@@ -58,7 +59,7 @@ pub async fn series(State(app): State<Arc<App>>, Query(parameters): Parameters) 
         }
     }
     let lake = app.lake()?;
-    let mut found = bounded(&app, lake.series(&filter, limit + 1)).await?;
+    let mut found = bounded(&app, client, lake.series(&filter, limit + 1)).await?;
     let truncated = found.len() > limit;
     found.truncate(limit);
     let series = found.iter().map(series_json).collect::<Vec<_>>();
@@ -93,6 +94,7 @@ pub async fn labels(State(app): State<Arc<App>>, Query(parameters): Parameters) 
 
 pub async fn label_values(
     State(app): State<Arc<App>>,
+    client: Client,
     Path(name): Path<String>,
     Query(parameters): Parameters,
 ) -> Answer {
@@ -106,15 +108,15 @@ pub async fn label_values(
         }
     }
     let lake = app.lake()?;
-    let mut values = bounded(&app, lake.label_values(metric.as_deref(), &name, limit + 1)).await?;
+    let mut values = bounded(&app, client, lake.label_values(metric.as_deref(), &name, limit + 1)).await?;
     let truncated = values.len() > limit;
     values.truncate(limit);
     Ok(Json(json!({"values": values, "truncated": truncated})))
 }
 
 /// These scan the lake as queries do: they take a turn, and have a query's time.
-async fn bounded<T>(app: &App, ask: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    let _turn = app.turns.take().await?;
+async fn bounded<T>(app: &App, client: Client, ask: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let _turn = app.turns.take(client).await?;
     let time = app.settings.query_timeout;
     timeout(time, ask).await.unwrap_or_else(|_| Err(Problem::timeout(format!("no answer within {time:?}"))))
 }

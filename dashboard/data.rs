@@ -132,7 +132,7 @@ impl Newest {
 impl From<Limits> for QueryLimits {
     /// Rows are counted where they are sent: there a limit may cut instead of fail.
     fn from(limits: Limits) -> QueryLimits {
-        QueryLimits { deadline: limits.time, max_rows: usize::MAX, memory: limits.memory }
+        QueryLimits { deadline: limits.time, max_rows: usize::MAX, memory: limits.memory, rollups: true }
     }
 }
 

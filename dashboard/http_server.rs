@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::turns::Client;
+
 /// An answer under way has this long to finish once shutdown has begun.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -130,9 +132,10 @@ async fn connection(
 ) {
     // Answers are written in whole chunks: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
-    let Some(acceptor) = acceptor else { return serve(stream, router, limits, shutdown).await };
+    let client = Client(stream.peer_addr().ok().map(|address| address.ip()));
+    let Some(acceptor) = acceptor else { return serve(stream, client, router, limits, shutdown).await };
     match timeout(limits.read_header_timeout, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, router, limits, shutdown).await,
+        Ok(Ok(stream)) => serve(stream, client, router, limits, shutdown).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake did not come to its end in time"),
     }
@@ -140,6 +143,7 @@ async fn connection(
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    client: Client,
     router: Router,
     limits: Limits,
     shutdown: CancellationToken,
@@ -150,8 +154,9 @@ async fn serve(
     let asked = Arc::new(AtomicBool::new(false));
     let service = {
         let asked = asked.clone();
-        router.map_request(move |request: Request<Incoming>| {
+        router.map_request(move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(client);
             request
         })
     };

@@ -17,6 +17,7 @@ mod problem;
 mod query;
 mod settings;
 mod status;
+mod turns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub struct Sources {
 pub(crate) struct App {
     settings: Settings,
     rules: guard::Rules,
-    turns: query::Turns,
+    turns: turns::Turns,
     sources: Sources,
     live: Option<Arc<live::Hub>>,
     boards: Arc<boards::Boards>,
@@ -117,7 +118,7 @@ impl Dashboard {
         let limits =
             Limits { max_connections: settings.max_connections, read_header_timeout: settings.read_header_timeout };
         let turns =
-            query::Turns::new(settings.max_concurrent_queries, settings.max_queued_queries, settings.queue_timeout);
+            turns::Turns::new(settings.max_concurrent_queries, settings.max_queued_queries, settings.queue_timeout);
         let live = live::Hub::new(&settings, &sources, &shutdown);
         let rules = guard::Rules::new(&settings);
         let app = App { settings, rules, turns, sources, live: live.clone(), boards };

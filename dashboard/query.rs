@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
@@ -29,6 +29,7 @@ use crate::App;
 use crate::data::{Limits, Rows};
 use crate::format::{Answer, Format, Summary};
 use crate::problem::Problem;
+use crate::turns::{Client, Turn};
 
 const CHUNK_ROWS: usize = 1024;
 const AHEAD: usize = 2;
@@ -43,11 +44,11 @@ struct Request {
     timeout: Option<f64>,
 }
 
-pub async fn query(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    answer(&app, &headers, body).await.unwrap_or_else(IntoResponse::into_response)
+pub async fn query(State(app): State<Arc<App>>, client: Client, headers: HeaderMap, body: Body) -> Response {
+    answer(&app, client, &headers, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
+async fn answer(app: &App, client: Client, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let format = Format::negotiate(accept).ok_or_else(|| {
         let message =
@@ -64,7 +65,7 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
             .min(settings.query_timeout),
         None => settings.query_timeout,
     };
-    let turn = app.turns.take().await?;
+    let turn = app.turns.take(client).await?;
     let started = Instant::now();
     let deadline = started + time;
     let late = || {
@@ -132,38 +133,6 @@ fn is_too_long(error: &axum::Error) -> bool {
     false
 }
 
-/// Who may query now, and who waits.
-#[derive(Debug)]
-pub struct Turns {
-    running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-    patience: Duration,
-}
-
-impl Turns {
-    pub fn new(running: usize, waiting: usize, patience: Duration) -> Turns {
-        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
-        Turns { running: semaphore(running), waiting: semaphore(waiting), patience }
-    }
-
-    pub async fn take(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        if let Ok(turn) = self.running.clone().try_acquire_owned() {
-            return Ok(turn);
-        }
-        let busy = || {
-            Problem::busy(
-                "too many queries are running; ask again, or raise `max_concurrent_queries`",
-                Duration::from_secs(1),
-            )
-        };
-        let _place = self.waiting.clone().try_acquire_owned().map_err(|_| busy())?;
-        match timeout(self.patience, self.running.clone().acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(busy()),
-        }
-    }
-}
-
 /// `None` in the channel's place of an end: the producer is gone without having ended the answer.
 enum Chunk {
     Data(Bytes),
@@ -200,7 +169,7 @@ impl Sender {
         rows: impl Stream<Item = Result<RecordBatch, Problem>>,
         deadline: Instant,
         late: Problem,
-        turn: OwnedSemaphorePermit,
+        turn: Turn,
     ) {
         let mut progress = Progress::default();
         let sent = tokio::select! {

@@ -13,7 +13,7 @@ pub const SUMMARY: &str = "HTTP server: SQL, metrics, series, pipeline status, h
 /// dashboard:
 ///   endpoint: localhost:8080            # port 0 takes any free one
 ///   boards: ./boards                    # a folder of board files, beside the built-in ones; see docs/boards.md
-///   max_concurrent_queries: 4           # more wait in line
+///   max_concurrent_queries: 4           # more wait in line, one line per client address, served in turn
 ///   max_queued_queries: 32              # more are answered with 429
 ///   queue_timeout: 5s                   # waited this long for a turn: 429
 ///   query_timeout: 30s                  # a query's whole time, its answer's transfer included; a request may ask for less

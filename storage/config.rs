@@ -10,6 +10,7 @@
 //!     promoted: { team: string }     # resource attributes that become typed columns, besides the default ones
 //!     maintenance: {...}             # see `maintain::policy`
 //!     retention: { metrics: 15d }
+//!     query: { max_concurrent: 8, metadata_cache: 64MiB }   # SQL from all doors together; footers of files kept in memory
 //!     log: { path: ./data/log, max_size: 1GiB, memory: false }
 //! ```
 
@@ -45,6 +46,36 @@ pub struct LakePlan {
     pub accept: TimeLimits,
     pub log: LogPlan,
     pub maintenance: MaintenancePlan,
+    pub query: QueryPlan,
+}
+
+/// What all queries share, whoever asks; what one may use is up to who lets it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryPlan {
+    /// Queries that run at once; others wait, on their own deadline.
+    pub max_concurrent: usize,
+    /// Bytes of Parquet footers and page indexes kept.
+    pub metadata_cache: u64,
+}
+
+impl Default for QueryPlan {
+    fn default() -> QueryPlan {
+        QueryPlan { max_concurrent: 8, metadata_cache: 64 << 20 }
+    }
+}
+
+impl QueryPlan {
+    fn read(section: Option<Section>) -> QueryPlan {
+        let mut plan = QueryPlan::default();
+        if let Some(mut section) = section {
+            plan.max_concurrent = section.or("max_concurrent", plan.max_concurrent);
+            if plan.max_concurrent == 0 {
+                section.mistake("max_concurrent", "no query would ever run", "at least 1");
+            }
+            plan.metadata_cache = section.or("metadata_cache", ByteSize(plan.metadata_cache)).0;
+        }
+        plan
+    }
 }
 
 /// The durable log's keys; the log itself is not the lake's.
@@ -85,9 +116,10 @@ impl LakePlan {
             section.mistake("promoted", what, "for example `promoted: { team: string }`");
         }
         let log = LogPlan::read(section.section("log"), &path);
+        let query = QueryPlan::read(section.section("query"));
         let maintenance = MaintenancePlan::read(section);
         let accept = accept(section.section("accept"), &maintenance.retention);
-        LakePlan { path, flush_interval, flush_size, promoted, accept, log, maintenance }
+        LakePlan { path, flush_interval, flush_size, promoted, accept, log, maintenance, query }
     }
 }
 
@@ -169,6 +201,7 @@ mod tests {
         assert_eq!(mistakes("path: ./data"), "");
         assert!(mistakes("path: s3://bucket/lake").contains("`s3://` is not built yet"));
         assert!(mistakes("flush_interval: 10ms").contains("too short"));
+        assert!(mistakes("query: {max_concurrent: 0}").contains("no query would ever run"));
         assert!(mistakes("flush_size: 10").contains("too little"));
         assert!(mistakes("promoted: {team: text}").contains("`text` is not one of"));
     }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::catalog::Catalog;
 use crate::changes::{Appended, Changed};
-use crate::config::LakePlan;
+use crate::config::{LakePlan, QueryPlan};
 use crate::convert::{convert, time_span};
 use crate::delta::DeltaLog;
 use crate::disk::{Disk, Lock, System};
@@ -47,6 +47,7 @@ pub struct Options {
     /// log's own identity, and a fresh one for a log in memory.
     pub log_id: String,
     pub maintenance: MaintenancePlan,
+    pub query: QueryPlan,
     /// Of files that stay.
     pub merged: Shape,
 }
@@ -61,6 +62,7 @@ impl Options {
             accept: TimeLimits::default(),
             log_id: "log".to_owned(),
             maintenance: MaintenancePlan { enabled: false, ..MaintenancePlan::default() },
+            query: QueryPlan::default(),
             merged: Shape::MERGED,
         }
     }
@@ -74,6 +76,7 @@ impl Options {
             accept: plan.accept,
             log_id: log_id.into(),
             maintenance: plan.maintenance.clone(),
+            query: plan.query.clone(),
             merged: Shape::MERGED,
         }
     }
@@ -181,7 +184,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Lake {
     /// Opens or makes the lake, finishes a flush that a crash cut short, and starts flushing in the background.
     pub fn open(options: Options) -> anyhow::Result<Lake> {
-        let path = options.path.clone();
+        let (path, query) = (options.path.clone(), options.query.clone());
         let shared = Arc::new(Shared::open(Arc::new(System), options)?);
         let spawn = |name: &str, work: fn(&Shared)| {
             let shared = shared.clone();
@@ -189,7 +192,7 @@ impl Lake {
         };
         let mut threads = vec![spawn("lake-flush", Shared::flush_until_closed)?];
         threads.push(spawn("lake-maintain", Shared::maintain_until_closed)?);
-        Ok(Lake { engine: Engine::new(&path, Some(aside(&path)))?, shared, threads })
+        Ok(Lake { engine: Engine::new(&path, Some(aside(&path)), &query)?, shared, threads })
     }
 
     /// For questions only, also while another process writes: sees what that one had flushed when this was opened.
@@ -205,7 +208,11 @@ impl Lake {
         let layouts = layouts(&promoted);
         let writer = Writer { logs, unfinished: None, lock: None };
         let shared = Shared::new(disk, Options::new(path), String::new(), promoted, layouts, writer, 0)?;
-        Ok(Lake { engine: Engine::new(path, None)?, shared: Arc::new(shared), threads: Vec::new() })
+        Ok(Lake {
+            engine: Engine::new(path, None, &QueryPlan::default())?,
+            shared: Arc::new(shared),
+            threads: Vec::new(),
+        })
     }
 
     /// Makes rows hot and visible. `at` is the log position of the last record they come from, counted from 1 and

@@ -33,7 +33,7 @@ mod tests;
 
 pub use ask::{LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats};
 pub use changes::Changed;
-pub use config::{LakePlan, LogPlan};
+pub use config::{LakePlan, LogPlan, QueryPlan};
 pub use files::Shape;
 pub use info::{LakeInfo, TableInfo};
 pub use lake::{AppendError, Claim, Lake, Options};

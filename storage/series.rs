@@ -171,6 +171,14 @@ impl SeriesRows {
         rows.flatten().copied().collect()
     }
 
+    pub(crate) fn any_unsure(&self) -> bool {
+        self.unsure.iter().any(|unsure| *unsure)
+    }
+
+    pub(crate) fn is_promoted(&self, column: &str) -> bool {
+        self.columns.iter().any(|own| own.name == column && own.promoted.is_some())
+    }
+
     pub(crate) fn has(&self, column: &str) -> bool {
         self.cells(column).is_some()
     }

@@ -154,20 +154,6 @@ async fn too_many_queries_wait_in_line_and_then_are_turned_away() {
 }
 
 #[tokio::test]
-async fn turns_wait_for_each_other() {
-    let turns = Arc::new(query::Turns::new(1, 1, SOON));
-    let first = turns.take().await.unwrap();
-    let second = tokio::spawn({
-        let turns = turns.clone();
-        async move { turns.take().await.is_ok() }
-    });
-    tokio::task::yield_now().await;
-    assert_eq!(turns.take().await.err().map(|p| p.kind), Some("busy"), "the line is full");
-    drop(first);
-    assert!(timeout(SOON, second).await.unwrap().unwrap());
-}
-
-#[tokio::test]
 async fn requests_are_checked() {
     let server = start(Settings { max_request_body_size: 100, ..settings() }, Some(Arc::default()), snapshot()).await;
     let status = async |request: reqwest::RequestBuilder| {

@@ -54,7 +54,6 @@ struct TotalsColumns<'a> {
 }
 
 /// Times, in whole steps, whose rows in `rollup` stand for all of them in `raw`. Sorted and disjoint.
-#[allow(dead_code)] // the choice of rollups uses it
 pub(crate) fn usable(rollup: &TableSnapshot, raw: &TableSnapshot) -> Ranges {
     let LakeTable::Rollup(_, step) = rollup.table else { return Ranges::new() };
     let covered = union(rollup.files.iter().flat_map(|file| &file.tags.covers).cloned());
@@ -64,7 +63,6 @@ pub(crate) fn usable(rollup: &TableSnapshot, raw: &TableSnapshot) -> Ranges {
 }
 
 /// To whole steps.
-#[allow(dead_code)]
 fn widen(range: &Range<i64>, step: Step) -> Range<i64> {
     let step = step.micros();
     let end = range.end.saturating_add(step - 1);

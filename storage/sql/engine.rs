@@ -14,6 +14,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::OptimizerRule;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use futures::{FutureExt, StreamExt};
@@ -24,16 +25,14 @@ use tokio::time::Instant;
 
 use super::bounds::{self, BoundRows};
 use super::error::{QueryError, QueryErrorKind};
+use super::rollup::ChooseRollups;
 use super::scan::STORE;
 use super::tables::{CATALOG, Names, SCHEMA};
 use super::{Query, QueryLimits, Snapshot, Tables, functions, guard, projections};
+use crate::config::QueryPlan;
 
 /// Virtual; only what is used becomes real. Enough for the deepest statement `guard` lets through, in a debug build.
 const STACK: usize = 64 << 20;
-/// Queries that run at once; others wait, on their own deadline.
-const CONCURRENT: usize = 8;
-/// Parquet footers and page indexes kept, in bytes.
-const METADATA_CACHE: usize = 64 << 20;
 /// Values of an `IN` up to which row groups and pages are left out by it.
 pub(super) const LISTED: usize = 64;
 /// Disk for operators that spill, all queries together.
@@ -50,7 +49,7 @@ type Rows = Result<RecordBatch, QueryError>;
 
 impl Engine {
     /// `spill`: the folder operators may spill to; the system's when `None`.
-    pub(crate) fn new(lake: &Path, spill: Option<PathBuf>) -> anyhow::Result<Engine> {
+    pub(crate) fn new(lake: &Path, spill: Option<PathBuf>, plan: &QueryPlan) -> anyhow::Result<Engine> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(std::thread::available_parallelism().map_or(2, usize::from))
             .max_blocking_threads(16)
@@ -58,8 +57,9 @@ impl Engine {
             .thread_stack_size(STACK)
             .enable_time()
             .build()?;
-        let mut builder =
-            RuntimeEnvBuilder::new().with_metadata_cache_limit(METADATA_CACHE).with_max_temp_directory_size(SPILL);
+        let mut builder = RuntimeEnvBuilder::new()
+            .with_metadata_cache_limit(usize::try_from(plan.metadata_cache).unwrap_or(usize::MAX))
+            .with_max_temp_directory_size(SPILL);
         if let Some(spill) = spill {
             builder = builder.with_temp_file_path(spill);
         }
@@ -67,12 +67,22 @@ impl Engine {
         let store = LocalFileSystem::new_with_prefix(lake)?;
         environment.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
         let session = Arc::new(session(environment)?);
-        Ok(Engine { runtime: Some(runtime), session, running: Arc::new(Semaphore::new(CONCURRENT)) })
+        Ok(Engine {
+            runtime: Some(runtime),
+            session,
+            running: Arc::new(Semaphore::new(plan.max_concurrent.min(Semaphore::MAX_PERMITS))),
+        })
     }
 
     /// Returns once the statement is planned.
-    pub(crate) async fn query(&self, sql: &str, limits: QueryLimits, snapshot: Snapshot) -> Result<Query, QueryError> {
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        limits: QueryLimits,
+        mut snapshot: Snapshot,
+    ) -> Result<Query, QueryError> {
         let stopped = || QueryError::internal("the query engine has stopped");
+        snapshot.rollups = limits.rollups;
         let position = snapshot.position;
         let (planned, plan) = oneshot::channel();
         let (rows, received) = mpsc::channel(2);
@@ -112,6 +122,14 @@ struct Run {
     running: Arc<Semaphore>,
 }
 
+/// DataFusion's, and ours where literals have been computed and filters are still where they were written.
+fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = projections::rules();
+    let simplified = rules.iter().position(|rule| rule.name() == "simplify_expressions");
+    rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(ChooseRollups));
+    rules
+}
+
 /// With no table in it yet.
 fn session(environment: Arc<RuntimeEnv>) -> datafusion::error::Result<SessionState> {
     let mut config = SessionConfig::new()
@@ -128,7 +146,7 @@ fn session(environment: Arc<RuntimeEnv>) -> datafusion::error::Result<SessionSta
         .with_config(config)
         .with_runtime_env(environment)
         .with_default_features()
-        .with_optimizer_rules(projections::rules())
+        .with_optimizer_rules(rules())
         .with_physical_optimizer_rule(Arc::new(BoundRows))
         .build();
     datafusion_functions_json::register_all(&mut state)?;

@@ -1,6 +1,6 @@
 //! The table `latest`: the last point of every series of `metrics`, without a look at files.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -119,7 +119,7 @@ impl TableProvider for LatestScan {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => self.schema.clone(),
         };
-        let part = Points { catalog: self.snapshot.catalog.clone(), rows: Arc::new(rows), schema: schema.clone() };
+        let part = Points { snapshot: self.snapshot.clone(), rows: Arc::new(rows), schema: schema.clone() };
         let plan = StreamingTableExec::try_new(schema, vec![Arc::new(part)], None, Vec::new(), false, limit)?;
         Ok(Arc::new(plan))
     }
@@ -129,7 +129,7 @@ impl TableProvider for LatestScan {
 type Numbered = Vec<(u32, Point)>;
 
 struct Points {
-    catalog: Arc<Mutex<Catalog>>,
+    snapshot: Arc<Snapshot>,
     rows: Arc<Numbered>,
     schema: SchemaRef,
 }
@@ -147,11 +147,15 @@ impl PartitionStream for Points {
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let size = context.session_config().batch_size().max(1);
-        let (catalog, rows, schema) = (self.catalog.clone(), self.rows.clone(), self.schema.clone());
+        let (snapshot, rows, schema) = (self.snapshot.clone(), self.rows.clone(), self.schema.clone());
         let starts = (0..self.rows.len()).step_by(size);
         let batches = starts.map(move |start| {
             let rows = &rows[start..rows.len().min(start + size)];
-            batch(&lock(&catalog), rows, &schema)
+            let catalog = lock(&snapshot.catalog);
+            if !catalog.latest.counts_as(&snapshot.latest) {
+                return Err(DataFusionError::Execution("rows were erased meanwhile: ask again".to_owned()));
+            }
+            batch(&catalog, rows, &schema)
         });
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(batches)))
     }

@@ -2,7 +2,7 @@
 //!
 //! `guard` refuses before planning, `engine` plans and runs on threads of its own, `tables` and `views` are what SQL
 //! sees, `scan` unites hot rows with files, `wanted`, `prune` and `lookup` leave out what cannot hold what is asked for,
-//! `latest` is the table of that name. `template` makes SQL from what boards and live queries write.
+//! `latest` is the table of that name, `rollup` reads rollups in the place of rows. `template` makes SQL from what boards and live queries write.
 
 mod bounds;
 mod engine;
@@ -14,6 +14,7 @@ mod lookup;
 mod projections;
 mod prune;
 mod reads;
+mod rollup;
 mod scan;
 mod tables;
 mod template;
@@ -53,11 +54,13 @@ pub struct QueryLimits {
     pub max_rows: usize,
     /// Bytes of operators' memory (sorts, joins, aggregates); past it they spill to disk or fail.
     pub memory: usize,
+    /// Read rollups in the place of rows where they say the same.
+    pub rollups: bool,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        QueryLimits { deadline: Duration::from_secs(30), max_rows: 1_000_000, memory: 256 << 20 }
+        QueryLimits { deadline: Duration::from_secs(30), max_rows: 1_000_000, memory: 256 << 20, rollups: true }
     }
 }
 
@@ -100,13 +103,15 @@ pub(crate) struct Snapshot {
     latest: Latest,
     /// Rows are answered in the order in which they lie.
     in_order: bool,
+    /// Rollups may be read in the place of rows.
+    rollups: bool,
     asked: reads::Asked,
 }
 
 impl Snapshot {
     pub(crate) fn new(tables: Vec<TableSnapshot>, catalog: Arc<Mutex<Catalog>>, position: Position) -> Snapshot {
         let latest = lock(&catalog).latest.clone();
-        Snapshot { tables, catalog, position, latest, in_order: false, asked: reads::Asked::default() }
+        Snapshot { tables, catalog, position, latest, in_order: false, rollups: true, asked: reads::Asked::default() }
     }
 
     pub(crate) fn in_order(self) -> Snapshot {

@@ -40,12 +40,16 @@ pub(super) const STORE: &str = "lake://local/";
 
 /// A stored table at one moment.
 #[derive(Debug)]
-pub(super) struct LakeScan(pub(super) TableSnapshot);
+pub(super) struct LakeScan {
+    pub(super) table: TableSnapshot,
+    /// What may be read in its place.
+    pub(super) rollups: Vec<TableSnapshot>,
+}
 
 #[async_trait]
 impl TableProvider for LakeScan {
     fn schema(&self) -> SchemaRef {
-        self.0.layout.sql.clone()
+        self.table.layout.sql.clone()
     }
 
     fn table_type(&self) -> TableType {
@@ -64,7 +68,7 @@ impl TableProvider for LakeScan {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut wanted = Wanted::of(filters);
-        let found = find(&self.0, &wanted, filters, session)?;
+        let found = find(&self.table, &wanted, filters, session)?;
         let mut filters = filters.to_vec();
         if let Some(found) = found {
             filters.push(found.filter());
@@ -82,7 +86,7 @@ impl TableProvider for LakeScan {
 impl LakeScan {
     /// Which columns, and their schema.
     fn projected(&self, projection: Option<&Vec<usize>>) -> Result<(Vec<usize>, SchemaRef)> {
-        let sql = &self.0.layout.sql;
+        let sql = &self.table.layout.sql;
         let columns = projection.cloned().unwrap_or_else(|| (0..sql.fields().len()).collect());
         let schema = Arc::new(sql.project(&columns)?);
         Ok((columns, schema))
@@ -96,12 +100,12 @@ impl LakeScan {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let files = prune(&self.0, wanted, filters, session)?;
+        let files = prune(&self.table, wanted, filters, session)?;
         if files.is_empty() {
             return Ok(None);
         }
-        let groups = groups(self.0.table.name(), &files, session.config().target_partitions());
-        let sql = &self.0.layout.sql;
+        let groups = groups(self.table.table.name(), &files, session.config().target_partitions());
+        let sql = &self.table.layout.sql;
         let date = sql.fields().len() - 1;
         let in_file = sql.project(&(0..date).collect::<Vec<_>>())?;
         let schema =
@@ -138,7 +142,7 @@ impl LakeScan {
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let chunks = self.0.hot.iter().filter(|chunk| wanted.may_be_in(chunk.span)).cloned().collect::<Chunks>();
+        let chunks = self.table.hot.iter().filter(|chunk| wanted.may_be_in(chunk.span)).cloned().collect::<Chunks>();
         if chunks.is_empty() {
             return Ok(None);
         }

@@ -7,10 +7,11 @@ use catchment_pipeline::batch::Table;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::Result;
 
+use super::Snapshot;
 use super::latest::{self, LatestScan};
-use super::{Snapshot, views};
+use super::views::{self, Source};
 use crate::lake::lock;
-use crate::schema::{LakeTable, TABLES};
+use crate::schema::{LakeTable, Step, TABLES};
 
 pub(super) const CATALOG: &str = "lake";
 pub(super) const SCHEMA: &str = "public";
@@ -23,6 +24,15 @@ pub(super) struct Names(pub(super) Arc<Snapshot>);
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
+impl Names {
+    fn source(&self, table: LakeTable) -> Source<'_> {
+        let rolled = table.rolled().filter(|_| self.0.rollups);
+        let rollups = rolled.into_iter().flat_map(|rolled| Step::ALL.map(|step| LakeTable::Rollup(rolled, step)));
+        let rollups = rollups.map(|rollup| self.0.tables[rollup.index()].clone()).collect();
+        Source { table: &self.0.tables[table.index()], rollups }
     }
 }
 
@@ -51,7 +61,7 @@ impl SchemaProvider for Names {
         }
         if let Some(table) = LakeTable::by_name(name) {
             self.0.asked.note(table);
-            return views::table(&self.0.tables[table.index()]).map(Some);
+            return views::table(self.source(table)).map(Some);
         }
         let metric = lock(&self.0.catalog).metric(name).cloned();
         let Some(metric) = metric else {
@@ -60,7 +70,7 @@ impl SchemaProvider for Names {
         };
         let table = LakeTable::Rows(metric.table);
         self.0.asked.note(table);
-        views::metric(name, &metric, &self.0.tables[table.index()]).map(Some)
+        views::metric(name, &metric, self.source(table)).map(Some)
     }
 
     fn table_exist(&self, name: &str) -> bool {

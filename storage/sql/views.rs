@@ -16,8 +16,15 @@ use super::scan::LakeScan;
 use crate::catalog::Metric;
 use crate::schema::{LakeTable, Rolled};
 
-fn scan(table: &TableSnapshot) -> Result<LogicalPlanBuilder> {
-    let source = provider_as_source(Arc::new(LakeScan(table.clone())));
+/// A table, and rollups that may be read in its place.
+pub(super) struct Source<'a> {
+    pub(super) table: &'a TableSnapshot,
+    pub(super) rollups: Vec<TableSnapshot>,
+}
+
+fn scan(source: Source<'_>) -> Result<LogicalPlanBuilder> {
+    let Source { table, rollups } = source;
+    let source = provider_as_source(Arc::new(LakeScan { table: table.clone(), rollups }));
     LogicalPlanBuilder::scan(table.table.name(), source, None)
 }
 
@@ -62,9 +69,10 @@ fn stored(table: &TableSnapshot) -> impl Iterator<Item = &str> {
 }
 
 /// A table: `date`, its columns, what is computed.
-pub(super) fn table(table: &TableSnapshot) -> Result<Arc<dyn TableProvider>> {
-    let columns = ["date"].into_iter().chain(stored(table)).map(ident).chain(computed(table.table));
-    view(scan(table)?.project(columns.collect::<Vec<_>>())?)
+pub(super) fn table(source: Source<'_>) -> Result<Arc<dyn TableProvider>> {
+    let columns = ["date"].into_iter().chain(stored(source.table)).map(ident).chain(computed(source.table.table));
+    let columns = columns.collect::<Vec<_>>();
+    view(scan(source)?.project(columns)?)
 }
 
 /// What a point of the metric says, and so comes before the table's other columns.
@@ -79,7 +87,8 @@ fn point(table: Table) -> &'static [&'static str] {
 
 /// A metric: `ts`, its attributes, its value, and the table's other columns. An attribute named as one of those stays
 /// in `attributes` only.
-pub(super) fn metric(name: &str, metric: &Metric, table: &TableSnapshot) -> Result<Arc<dyn TableProvider>> {
+pub(super) fn metric(name: &str, metric: &Metric, source: Source<'_>) -> Result<Arc<dyn TableProvider>> {
+    let table = source.table;
     let own = |key: &&String| {
         COMPUTED.contains(&key.as_str()) || *key == "date" || stored(table).any(|column| column == *key)
     };
@@ -98,5 +107,5 @@ pub(super) fn metric(name: &str, metric: &Metric, table: &TableSnapshot) -> Resu
         .chain(rest.map(ident))
         .chain([ident("date")]);
     let columns = columns.collect::<Vec<_>>();
-    view(scan(table)?.filter(ident("metric_name").eq(lit(name)))?.project(columns)?)
+    view(scan(source)?.filter(ident("metric_name").eq(lit(name)))?.project(columns)?)
 }

@@ -106,7 +106,8 @@ fn micros(expr: &Expr) -> Option<(i64, bool)> {
     }
 }
 
-fn time(expr: &Expr) -> Option<Span> {
+/// The times that a condition on time alone leaves, no more and no less.
+pub(super) fn time(expr: &Expr) -> Option<Span> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (is_ts(left), is_ts(right)) {
             (true, _) => bound(*op, micros(right)?),
@@ -127,9 +128,9 @@ fn bound(op: Operator, (micros, exact): (i64, bool)) -> Option<Span> {
     let after = Span { first: micros, last: i64::MAX };
     let before = Span { first: i64::MIN, last: micros };
     Some(match op {
-        Operator::GtEq => after,
-        Operator::Gt if exact => Span { first: micros.saturating_add(1), ..after },
-        Operator::Gt => after,
+        Operator::GtEq if exact => after,
+        // Rows have whole microseconds.
+        Operator::GtEq | Operator::Gt => Span { first: micros.saturating_add(1), ..after },
         Operator::LtEq => before,
         Operator::Lt if exact => Span { last: micros.saturating_sub(1), ..before },
         Operator::Lt => before,

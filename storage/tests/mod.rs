@@ -12,6 +12,7 @@ mod live;
 mod lookup;
 mod maintain;
 mod peers;
+mod rollup_choice;
 mod rollups;
 mod sandbox;
 mod scan;
