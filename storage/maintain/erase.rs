@@ -36,7 +36,8 @@ const PASSES: usize = 3;
 /// How long queries that read what is erased are waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Of one batch.
-const LIMITS: QueryLimits = QueryLimits { deadline: Duration::from_secs(600), max_rows: usize::MAX, memory: 256 << 20 };
+const LIMITS: QueryLimits =
+    QueryLimits { deadline: Duration::from_secs(600), max_rows: usize::MAX, memory: 256 << 20, rollups: false };
 
 /// What [`Lake::erase`] did.
 #[derive(Clone, Debug, Default)]
