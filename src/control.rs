@@ -220,3 +220,84 @@ async fn serve(mut connection: UnixStream, lake: Weak<Lake>, log: Log) -> anyhow
     connection.write_all(&line).await?;
     Ok(connection.shutdown().await?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use catchment_storage::Options;
+
+    use super::*;
+
+    fn lake(folder: &Path) -> Arc<Lake> {
+        Arc::new(Lake::open(Options::new(folder)).unwrap())
+    }
+
+    /// What comes back for these bytes.
+    fn say(folder: &Path, bytes: &[u8]) -> String {
+        let mut connection = Connection::connect(folder.join(NAME)).unwrap();
+        // The other side may hang up before it has read all.
+        let _ = connection.write_all(bytes);
+        let _ = connection.shutdown(std::net::Shutdown::Write);
+        let mut answer = String::new();
+        let _ = connection.read_to_string(&mut answer);
+        answer
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_no_request_is_answered_and_the_next_is_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake(folder.path());
+        let control = Control::start(&lake, folder.path()).unwrap();
+        let path = folder.path().to_owned();
+        let asking = tokio::task::spawn_blocking(move || {
+            for wrong in [
+                &b"no JSON\n"[..],
+                b"\n",
+                b"",
+                b"{\"command\":\"explode\"}\n",
+                b"{\"command\":\"compact\",\"all\":true,\"more\":1}\n",
+            ] {
+                let answer = say(&path, wrong);
+                assert!(answer.starts_with("{\"failed\":\"not a request this version knows"), "{answer}");
+            }
+            let endless = vec![b' '; LONGEST as usize + 10];
+            assert!(!say(&path, &endless).contains("done"));
+            assert!(say(&path, b"{\"command\":\"flush\"}\n").starts_with("{\"done\":"));
+            let Ok(Some(Answer::Info(info))) = ask(&path, &Request::Info) else { panic!("no info") };
+            assert_eq!(info, lake.info());
+            lake
+        });
+        let lake = asking.await.unwrap();
+        control.stop(&lake).await;
+        assert!(ask(folder.path(), &Request::Info).unwrap().is_none());
+        assert!(ask(&folder.path().join("elsewhere"), &Request::Info).unwrap().is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_socket_that_is_left_is_replaced_and_a_long_path_is_no_hindrance() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a".repeat(100)).join("b".repeat(100));
+        fs::create_dir_all(&deep).unwrap();
+        let lake = lake(&deep);
+        drop(listen(&deep).unwrap());
+        assert!(deep.join(NAME).exists());
+        let path = deep.clone();
+        let left = tokio::task::spawn_blocking(move || ask(&path, &Request::Info)).await.unwrap().unwrap();
+        assert_eq!(left, None);
+        let control = Control::start(&lake, &deep).unwrap();
+        let path = deep.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(&path, &Request::Info)).await.unwrap().unwrap();
+        assert_eq!(answer, Some(Answer::Info(lake.info())));
+        control.stop(&lake).await;
+        assert!(!deep.join(NAME).exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_there_and_no_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(NAME), "mine").unwrap();
+        let lake = lake(folder.path());
+        assert!(Control::start(&lake, folder.path()).is_none());
+        assert_eq!(fs::read(folder.path().join(NAME)).unwrap(), b"mine");
+    }
+}
