@@ -228,6 +228,10 @@ mod tests {
 
     use super::*;
 
+    fn log() -> Log {
+        Log::in_memory(catchment_pipeline::log::Options::default())
+    }
+
     fn lake(folder: &Path) -> Arc<Lake> {
         Arc::new(Lake::open(Options::new(folder)).unwrap())
     }
@@ -247,7 +251,7 @@ mod tests {
     async fn what_is_no_request_is_answered_and_the_next_is_heard() {
         let folder = tempfile::tempdir().unwrap();
         let lake = lake(folder.path());
-        let control = Control::start(&lake, folder.path()).unwrap();
+        let control = Control::start(&lake, &log(), folder.path()).unwrap();
         let path = folder.path().to_owned();
         let asking = tokio::task::spawn_blocking(move || {
             for wrong in [
@@ -284,7 +288,7 @@ mod tests {
         let path = deep.clone();
         let left = tokio::task::spawn_blocking(move || ask(&path, &Request::Info)).await.unwrap().unwrap();
         assert_eq!(left, None);
-        let control = Control::start(&lake, &deep).unwrap();
+        let control = Control::start(&lake, &log(), &deep).unwrap();
         let path = deep.clone();
         let answer = tokio::task::spawn_blocking(move || ask(&path, &Request::Info)).await.unwrap().unwrap();
         assert_eq!(answer, Some(Answer::Info(lake.info())));
@@ -297,7 +301,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(NAME), "mine").unwrap();
         let lake = lake(folder.path());
-        assert!(Control::start(&lake, folder.path()).is_none());
+        assert!(Control::start(&lake, &log(), folder.path()).is_none());
         assert_eq!(fs::read(folder.path().join(NAME)).unwrap(), b"mine");
     }
 }
