@@ -25,7 +25,7 @@ use crate::control::{self, Answer, Request};
 
 /// An export goes on for as long as it takes, and has as many rows as there are; only its memory is bounded.
 const LIMITS: QueryLimits =
-    QueryLimits { deadline: Duration::from_secs(30 * 86_400), max_rows: usize::MAX, memory: 256 << 20 };
+    QueryLimits { deadline: Duration::from_secs(30 * 86_400), max_rows: usize::MAX, memory: 256 << 20, rollups: false };
 /// Rows of a Parquet row group, which is in memory until it is written.
 const ROW_GROUP: usize = 131_072;
 const ZSTD: i32 = 3;

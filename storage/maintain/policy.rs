@@ -131,7 +131,8 @@ impl MaintenancePlan {
             plan.rollups.delay = section.or("delay", plan.rollups.delay);
         }
         if let Some(mut section) = lake.section("retention") {
-            for table in TABLES {
+            // Series are looked up by their labels in `series`: it has all there are.
+            for table in TABLES.into_iter().filter(|table| *table != LakeTable::Series) {
                 if let Some(Keep(keep)) = section.get::<Keep>(table.name()) {
                     if keep.is_some_and(|keep| keep < DAY) {
                         section.mistake(table.name(), "shorter than a day, and whole days are dropped", "at least 1d");
