@@ -61,7 +61,7 @@ impl Default for MaintenancePlan {
     }
 }
 
-/// How long each table's rows are kept at least, in the order of [`TABLES`]; `None`: for ever.
+/// How long each table's rows are kept at least, in the order of the lake's tables; `None`: for ever.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retention(Vec<Option<Duration>>);
 
