@@ -43,7 +43,7 @@ impl Span {
         Span { first: self.first.min(other.first), last: self.last.max(other.last) }
     }
 
-    fn touches(self, window: &Range<i64>) -> bool {
+    pub(crate) fn touches(self, window: &Range<i64>) -> bool {
         self.first < window.end && self.last >= window.start
     }
 }

@@ -24,7 +24,7 @@ use crate::hot::{Chunk, Chunks, State};
 use crate::journal::{Journal, aside};
 use crate::maintain::{Compact, Maintainer, MaintenancePlan, MaintenanceReport};
 use crate::opening::{
-    PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_logs, settle,
+    PROMOTED, clear, clear_files, layouts, load_catalog, lock_folder, merge_promoted, open_existing, open_logs, settle,
 };
 use crate::schema::{self, LakeTable, Layout, Promoted, TABLES};
 use crate::sql::{Engine, Snapshot, TableSnapshot, Tables};
@@ -199,12 +199,7 @@ impl Lake {
     pub fn open_read_only(path: impl AsRef<Path>) -> anyhow::Result<Lake> {
         let path = path.as_ref();
         let disk: Arc<dyn Disk> = Arc::new(System);
-        let logs = open_logs(&disk, path).with_context(|| format!("opening the lake in {}", path.display()))?;
-        if logs.iter().all(DeltaLog::is_new) {
-            bail!("{} is not a lake: it holds none of its tables", path.display());
-        }
-        let extra = merge_promoted(&logs, &BTreeMap::new())?;
-        let promoted = schema::promoted(&extra).map_err(anyhow::Error::msg)?;
+        let (logs, promoted) = open_existing(&disk, path)?;
         let layouts = layouts(&promoted);
         let writer = Writer { logs, unfinished: None, lock: None };
         let shared = Shared::new(disk, Options::new(path), String::new(), promoted, layouts, writer, 0)?;

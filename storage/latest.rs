@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::convert::{int64, of_day, ts};
+use crate::convert::{int64, ts};
 use crate::disk::{self, Disk};
 use crate::files::FileEntry;
 use crate::schema::LakeTable;
@@ -125,7 +125,7 @@ impl Latest {
 /// The last point of every series within [`AGE`] of the newest, from files. Stops when it has seen `series` series and
 /// no file left can hold a newer point of any. Takes its time: call it off the async threads.
 pub(crate) fn read(source: &Source, files: &[Arc<FileEntry>], series: usize) -> anyhow::Result<HashMap<i64, Point>> {
-    let last = |file: &FileEntry| file.ts.unwrap_or_else(|| of_day(file.date)).1;
+    let last = |file: &FileEntry| file.span().last;
     let mut files = files.iter().map(|file| (last(file), file)).collect::<Vec<_>>();
     files.sort_by_key(|(last, _)| std::cmp::Reverse(*last));
     let oldest = files.first().map_or(i64::MIN, |(last, _)| last.saturating_sub(AGE));

@@ -15,7 +15,7 @@ use crate::delta::DeltaLog;
 use crate::disk::{ASIDE, Disk, Lock, Source, gone};
 use crate::hot::State;
 use crate::latest::Latest;
-use crate::schema::{LakeTable, Layout, Promoted, TABLES, layout};
+use crate::schema::{self, LakeTable, Layout, Promoted, TABLES, layout};
 use crate::series::SeriesRows;
 
 /// The key of a table's Delta configuration that says which attributes were promoted.
@@ -42,6 +42,16 @@ pub(crate) fn settle(disk: &dyn Disk, lake: &Path) -> anyhow::Result<()> {
         disk.sync_folder(&folder)?;
     }
     Ok(())
+}
+
+/// The logs of a lake that is there, and its promoted attributes.
+pub(crate) fn open_existing(disk: &Arc<dyn Disk>, lake: &Path) -> anyhow::Result<(Vec<DeltaLog>, Vec<Promoted>)> {
+    let logs = open_logs(disk, lake).with_context(|| format!("opening the lake in {}", lake.display()))?;
+    if logs.iter().all(DeltaLog::is_new) {
+        bail!("{} is not a lake: it holds none of its tables", lake.display());
+    }
+    let promoted = schema::promoted(&merge_promoted(&logs, &BTreeMap::new())?).map_err(anyhow::Error::msg)?;
+    Ok((logs, promoted))
 }
 
 /// Columns once promoted stay columns; what is wanted now is added.

@@ -66,7 +66,7 @@ impl Rolled {
 impl Step {
     pub(crate) const ALL: [Step; 2] = [Step::FiveMinutes, Step::Hour];
 
-    pub(crate) fn micros(self) -> i64 {
+    pub(crate) const fn micros(self) -> i64 {
         match self {
             Step::FiveMinutes => 300_000_000,
             Step::Hour => 3_600_000_000,

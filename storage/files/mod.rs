@@ -16,10 +16,12 @@ use chrono::{DateTime, NaiveDate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::changes::Span;
+use crate::convert::of_day;
 use crate::disk::Disk;
 use crate::gather::Gather;
 use crate::hot::Chunk;
-use crate::schema::LakeTable;
+use crate::schema::{LakeTable, Step};
 
 pub(crate) use order::{Key, sorted};
 pub(crate) use reader::FileRows;
@@ -120,6 +122,12 @@ pub(crate) fn union(ranges: impl Iterator<Item = Range<i64>>) -> Ranges {
 const TIMES: [&str; 2] = ["ts", "start_ts"];
 
 impl FileEntry {
+    /// Smallest and largest `ts` of its rows. A file by a writer that keeps no statistics still is of its date.
+    pub(crate) fn span(&self) -> Span {
+        let (first, last) = self.ts.unwrap_or_else(|| of_day(self.date));
+        Span { first, last }
+    }
+
     /// From a Delta `add` action, by whomever it was written.
     pub(crate) fn from_add(add: &Value) -> anyhow::Result<FileEntry> {
         let path = add["path"].as_str().context("no `path`")?;
@@ -209,7 +217,7 @@ pub(crate) fn write(
 
 /// Hours in which some of these rows are and that a rollup covers.
 fn late(rows: &[Key], rolled_up: &[Range<i64>]) -> Ranges {
-    const HOUR: i64 = 3_600_000_000;
+    const HOUR: i64 = Step::Hour.micros();
     let Some(end) = rolled_up.iter().map(|range| range.end).max() else { return Ranges::new() };
     let late = rows.iter().map(Key::ts).filter(|ts| *ts < end && rolled_up.iter().any(|range| range.contains(ts)));
     let hours = late.map(|ts| ts.div_euclid(HOUR)).collect::<BTreeSet<_>>();

@@ -5,7 +5,7 @@
 //! Parquet pages have no checksums here: a flipped bit is found when it breaks the compression, the order of rows, or what the log
 //! says, and not when it only makes another number of one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,13 +17,14 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::merge::{Keys, OwnedKey};
+use super::vacuum::parquet_files;
 use crate::convert::{date_text, day, time_span};
 use crate::delta::DeltaLog;
 use crate::disk::{Disk, Source, System};
 use crate::files::{FileEntry, FileRows};
 use crate::lake::Lake;
-use crate::opening::{layouts, merge_promoted, open_logs};
-use crate::schema::{LakeTable, TABLES, promoted};
+use crate::opening::{layouts, open_existing};
+use crate::schema::{LakeTable, TABLES};
 
 /// Rows read at once.
 const BATCH: usize = 8192;
@@ -69,11 +70,7 @@ impl Lake {
 }
 
 pub(crate) fn check(disk: &Arc<dyn Disk>, lake: &Path) -> anyhow::Result<CheckReport> {
-    let logs = open_logs(disk, lake).with_context(|| format!("opening the lake in {}", lake.display()))?;
-    if logs.iter().all(DeltaLog::is_new) {
-        bail!("{} is not a lake: it holds none of its tables", lake.display());
-    }
-    let promoted = promoted(&merge_promoted(&logs, &BTreeMap::new())?).map_err(anyhow::Error::msg)?;
+    let (logs, promoted) = open_existing(disk, lake)?;
     let mut report = CheckReport::default();
     for ((table, log), layout) in TABLES.into_iter().zip(&logs).zip(layouts(&promoted)) {
         let folder = lake.join(table.name());
@@ -165,7 +162,7 @@ impl TableFiles<'_> {
     }
 
     fn find_unnamed(&self, report: &mut CheckReport) -> anyhow::Result<()> {
-        let there = self.parquet_files()?;
+        let there = parquet_files(&**self.disk, self.folder)?;
         // Read after the folder was: what a commit names by now is not unnamed.
         let log = self.log()?;
         let live = log.files().map(|file| file.path.clone()).collect::<HashSet<_>>();
@@ -178,17 +175,6 @@ impl TableFiles<'_> {
             }
         }
         Ok(())
-    }
-
-    fn parquet_files(&self) -> anyhow::Result<Vec<String>> {
-        let mut found = Vec::new();
-        for date in super::vacuum::list(&**self.disk, self.folder)?.iter().filter(|name| name.starts_with("date=")) {
-            let files = super::vacuum::list(&**self.disk, &self.folder.join(date))?;
-            let files = files.iter().filter(|name| name.ends_with(".parquet"));
-            found.extend(files.map(|name| format!("{date}/{name}")));
-        }
-        found.sort_unstable();
-        Ok(found)
     }
 
     /// As it is now.

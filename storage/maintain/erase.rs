@@ -23,7 +23,7 @@ use crate::convert::{convert, time_span};
 use crate::files::{FileEntry, FileRows, Staged, Tags};
 use crate::hot::Chunk;
 use crate::lake::{Lake, Shared, lock};
-use crate::opening::{clear_files, load_catalog};
+use crate::opening::load_catalog;
 use crate::schema::{LakeTable, Rolled, Step, TABLES};
 use crate::sql::{QueryError, QueryErrorKind, QueryLimits, Snapshot, TableSnapshot};
 
@@ -250,8 +250,7 @@ impl Shared {
         if found == 0 {
             return Ok(0);
         }
-        let aside = self.maintenance_aside()?;
-        clear_files(&*self.disk, &aside)?;
+        let aside = self.empty_aside()?;
         let keep = |rows: &RecordBatch| judge.rest(lake, table, rows);
         let source = Source { disk: &self.disk, table, schema, folder: &folder, keep: Some(&keep) };
         let shape = self.merged;

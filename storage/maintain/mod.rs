@@ -19,7 +19,8 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::convert::{day, of_day};
+use crate::changes::Span;
+use crate::convert::day;
 use crate::delta::DeltaLog;
 use crate::files::{FileEntry, Ranges, Shape, Staged, Tags};
 use crate::journal::aside;
@@ -205,11 +206,9 @@ impl Shared {
     /// Merges files, newest dates first.
     pub(crate) fn compact(&self, which: Compact) -> anyhow::Result<MaintenanceReport> {
         self.work(|maintainer, report| {
-            let aside = self.maintenance_aside()?;
             for table in TABLES {
                 for _ in 0..if which == Compact::All { usize::MAX } else { IN_A_ROW } {
                     let Some(task) = self.merge_task(maintainer, table, which) else { break };
-                    clear_files(&*self.disk, &aside)?;
                     self.merge(maintainer, table, &task, report)
                         .with_context(|| format!("merging files of table `{}`", table.name()))?;
                 }
@@ -237,7 +236,7 @@ impl Shared {
         report: &mut MaintenanceReport,
     ) -> anyhow::Result<()> {
         let Some(date) = task.files.first().map(|file| file.date) else { return Ok(()) };
-        let aside = self.maintenance_aside()?;
+        let aside = self.empty_aside()?;
         let shape = if task.last { self.merged } else { Shape::FRESH };
         let source = merge::Source {
             disk: &self.disk,
@@ -323,7 +322,7 @@ impl Shared {
     fn may_go(&self, table: LakeTable, file: &FileEntry) -> bool {
         let rollups = lock(&self.maintenance).rollups.enabled;
         let Some(rolled) = table.rolled().filter(|_| rollups) else { return true };
-        let (first, last) = file.ts.unwrap_or_else(|| of_day(file.date));
+        let Span { first, last } = file.span();
         let rows = first..last.saturating_add(1);
         without(Ranges::from_iter([rows]), &self.rolled_up(rolled, file.date)).is_empty()
     }
@@ -368,6 +367,13 @@ impl Shared {
         let folder = aside(&self.path).join("maintenance");
         self.disk.create_folder(&folder)?;
         Ok(folder)
+    }
+
+    /// Without what an attempt left that failed.
+    fn empty_aside(&self) -> anyhow::Result<PathBuf> {
+        let aside = self.maintenance_aside()?;
+        clear_files(&*self.disk, &aside)?;
+        Ok(aside)
     }
 
     /// Called between steps of long work.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::merge::{Source, Target};
 use super::{Maintainer, MaintenanceReport, Operation};
+use crate::changes::Span;
 use crate::convert::{of_day, ts};
 use crate::files::{FileEntry, Ranges, Shape, Staged, Tags, sorted, union};
 use crate::gather::Gather;
@@ -21,7 +23,7 @@ use crate::rollup::{ExpHistograms, Histograms, Kind, Numbers, Series, without};
 use crate::schema::{LakeTable, Rolled, Step, is_rolled_up};
 
 /// Rollups are written in whole hours.
-const HOUR: i64 = 3_600_000_000;
+const HOUR: i64 = Step::Hour.micros();
 /// How far before it a series' last point is looked for: what a counter added by its first point of the hour counts from there.
 const LOOK_BACK: i64 = HOUR;
 /// A date that rows come late to is rolled up anew this often at most.
@@ -123,19 +125,18 @@ impl Shared {
     ) -> anyhow::Result<()> {
         let raw = LakeTable::Rows(task.rolled.raw());
         let files = self.files(raw);
-        let aside = self.maintenance_aside()?;
-        crate::opening::clear_files(&*self.disk, &aside)?;
+        let aside = self.empty_aside()?;
         let staged = match task.rolled {
-            Rolled::Metrics => self.stage_rollup::<Numbers>(task, &files)?,
-            Rolled::Histograms => self.stage_rollup::<Histograms>(task, &files)?,
-            Rolled::ExpHistograms => self.stage_rollup::<ExpHistograms>(task, &files)?,
+            Rolled::Metrics => self.stage_rollup::<Numbers>(task, &files, &aside)?,
+            Rolled::Histograms => self.stage_rollup::<Histograms>(task, &files, &aside)?,
+            Rolled::ExpHistograms => self.stage_rollup::<ExpHistograms>(task, &files, &aside)?,
         };
         let mut writer = self.settled_writer()?;
         // What was flushed meanwhile is not in it: marked before anything says that it were.
         let new = |file: &&Arc<FileEntry>| !files.iter().any(|known| known.path == file.path);
         let late = self.files(raw);
         let late = late.iter().filter(|file| file.date == task.date).filter(new).filter_map(|file| {
-            let (first, last) = file.ts.unwrap_or_else(|| of_day(file.date));
+            let Span { first, last } = file.span();
             let range = first.max(task.window.start)..last.saturating_add(1).min(task.window.end);
             let ranges = file.tags.late.iter().cloned().chain([range]);
             let tags = Tags { late: union(ranges), ..file.tags.clone() };
@@ -174,17 +175,19 @@ impl Shared {
     }
 
     /// For each step its files.
-    fn stage_rollup<K: Kind>(&self, task: &Task, files: &[Arc<FileEntry>]) -> anyhow::Result<Vec<Vec<Staged>>> {
+    fn stage_rollup<K: Kind>(
+        &self,
+        task: &Task,
+        files: &[Arc<FileEntry>],
+        aside: &Path,
+    ) -> anyhow::Result<Vec<Vec<Staged>>> {
         let raw = LakeTable::Rows(task.rolled.raw());
         let layout = |step: Step| self.layouts[LakeTable::Rollup(task.rolled, step).index()].hot.clone();
         let mut series = Series::<K>::new(task.window.clone(), task.steps.iter().map(|step| (*step, layout(*step))));
         let fields = self.layouts[raw.index()].hot.fields().iter().filter(|field| is_rolled_up(field.name()));
         let wanted = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
         let folder = self.path.join(raw.name());
-        let within = |file: &&Arc<FileEntry>, window: &Range<i64>| {
-            let (from, to) = file.ts.unwrap_or_else(|| of_day(file.date));
-            from < window.end && to >= window.start
-        };
+        let within = |file: &&Arc<FileEntry>, window: &Range<i64>| file.span().touches(window);
         let mine = files.iter().filter(|file| file.date == task.date && within(file, &task.window)).cloned();
         let mine = mine.collect::<Vec<_>>();
         if mine.is_empty() {
@@ -196,12 +199,11 @@ impl Shared {
                 series.look_back(&keep(&rows?, &before)?)?;
             }
         }
-        let aside = self.maintenance_aside()?;
         let covers = vec![task.window.clone()];
         let targets = task.steps.iter().map(|step| {
             let tags = Tags { covers: covers.clone(), ..Tags::default() };
             let table = LakeTable::Rollup(task.rolled, *step);
-            (self.target(table, task.date, 0, Shape::FRESH, tags, &aside), Pending::default())
+            (self.target(table, task.date, 0, Shape::FRESH, tags, aside), Pending::default())
         });
         let mut targets = targets.collect::<Vec<_>>();
         let mut write = |ended: Vec<RecordBatch>| {

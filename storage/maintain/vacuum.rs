@@ -72,14 +72,10 @@ impl Vacuum<'_> {
         // Another program may be about to commit what it has written.
         let Some(before) = self.disk.now().checked_sub(self.after) else { return Ok(0) };
         let mut deleted = 0;
-        for date in list(self.disk, self.folder)?.iter().filter(|name| name.starts_with("date=")) {
-            for name in list(self.disk, &self.folder.join(date))? {
-                let path = format!("{date}/{name}");
-                let old = || self.disk.modified(&self.folder.join(&path)).is_ok_and(|at| at <= before);
-                if name.ends_with(".parquet") && !named.contains(&path) && old() {
-                    self.remove(&path)?;
-                    deleted += 1;
-                }
+        for path in parquet_files(self.disk, self.folder)?.into_iter().filter(|path| !named.contains(path)) {
+            if self.disk.modified(&self.folder.join(&path)).is_ok_and(|at| at <= before) {
+                self.remove(&path)?;
+                deleted += 1;
             }
         }
         Ok(deleted)
@@ -91,8 +87,19 @@ impl Vacuum<'_> {
     }
 }
 
+/// Those in a table's folder, by their paths in it.
+pub(super) fn parquet_files(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for date in list(disk, folder)?.iter().filter(|name| name.starts_with("date=")) {
+        let files = list(disk, &folder.join(date))?;
+        found.extend(files.iter().filter(|name| name.ends_with(".parquet")).map(|name| format!("{date}/{name}")));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 /// Names in a folder that may not be there.
-pub(super) fn list(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Vec<String>> {
+fn list(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Vec<String>> {
     let entries = match disk.list(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.with_context(|| format!("listing {}", folder.display()))?,

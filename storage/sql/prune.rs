@@ -18,8 +18,6 @@ use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use super::TableSnapshot;
 use super::engine::LISTED;
 use super::wanted::Wanted;
-use crate::changes::Span;
-use crate::convert::of_day;
 use crate::files::FileEntry;
 
 pub(super) fn prune(
@@ -28,7 +26,7 @@ pub(super) fn prune(
     filters: &[Expr],
     session: &dyn Session,
 ) -> Result<Vec<Arc<FileEntry>>> {
-    let files = table.files.iter().filter(|file| wanted.may_be_in(times(file))).cloned().collect::<Vec<_>>();
+    let files = table.files.iter().filter(|file| wanted.may_be_in(file.span())).cloned().collect::<Vec<_>>();
     let Some(filter) = conjunction(filters.to_vec()).filter(|_| !files.is_empty()) else { return Ok(files) };
     let schema = table.layout.sql.clone();
     let filter = session.create_physical_expr(filter, &DFSchema::try_from(schema.clone())?)?;
@@ -39,12 +37,6 @@ pub(super) fn prune(
     };
     let keep = predicate.prune(&Bounds { files: &files, schema: &table.layout.sql })?;
     Ok(files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
-}
-
-/// A file by a writer that keeps no statistics still is of its date.
-fn times(file: &FileEntry) -> Span {
-    let (first, last) = file.ts.unwrap_or_else(|| of_day(file.date));
-    Span { first, last }
 }
 
 struct Bounds<'a> {
@@ -58,7 +50,7 @@ impl Bounds<'_> {
         Some(match (name, self.schema.field_with_name(name).ok()?.data_type()) {
             ("date", _) => Arc::new(files.map(|file| Some(file.date)).collect::<Date32Array>()),
             ("ts", _) => {
-                let times = files.map(|file| if largest { times(file).last } else { times(file).first });
+                let times = files.map(|file| if largest { file.span().last } else { file.span().first });
                 let times = TimestampMicrosecondArray::from_iter_values(times);
                 Arc::new(times.with_timezone("UTC"))
             }

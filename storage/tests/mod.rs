@@ -25,6 +25,8 @@ use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use catchment_pipeline::batch::Rows;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 
 use crate::{Lake, Options, QueryError, QueryLimits};
@@ -86,4 +88,22 @@ pub(crate) fn ask(lake: &Lake, sql: &str) -> Vec<String> {
 
 pub(crate) fn append(lake: &Lake, rows: Rows, at: u64) {
     lake.append(&rows, at).unwrap();
+}
+
+/// Rows and values that a condition holds of, every row being asked for one by one: no filter reaches the scan.
+pub(crate) fn whole(condition: &str) -> String {
+    format!(
+        "SELECT count(*), sum(value) FROM (SELECT *, random() AS r FROM metrics) WHERE CASE WHEN r < 2 THEN {condition} END"
+    )
+}
+
+pub(crate) fn narrowing_changes_no_answer(lake: &Lake, conditions: impl Strategy<Value = String>, cases: u32) {
+    let mut runner = TestRunner::new(Config { cases, ..Config::default() });
+    runner
+        .run(&conditions, |condition| {
+            let narrow = ask(lake, &format!("SELECT count(*), sum(value) FROM metrics WHERE {condition}"));
+            prop_assert_eq!(narrow, ask(lake, &whole(&condition)), "{}", condition);
+            Ok(())
+        })
+        .unwrap();
 }
