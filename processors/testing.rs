@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::{Admission, Context, MemoryGauge, Offers, ProcessorSpec, Stage};
+use catchment_pipeline::component::{Admission, Context, MemoryGauge, ProcessorSpec, Stage};
 use catchment_pipeline::config::Section;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -41,7 +41,7 @@ pub fn process(spec: &ProcessorSpec, yaml: &str, signal: Signal, request: &impl 
     let plan = (spec.plan)(&mut section);
     assert_eq!(section.mistakes(), Vec::<String>::new());
     let (memory, admission) = (Arc::new(MemoryGauge::default()), Arc::new(Admission::new(1 << 20)));
-    let context = Context { id: spec.kind.to_owned(), offers: Offers::default(), memory, admission };
+    let context = Context { id: spec.kind.to_owned(), memory, admission, ..Context::default() };
     let Stage::Transform(mut processor) = plan.build(context).unwrap() else { panic!("not a transform") };
     let batch = Batch::from_otlp(signal, request.encode_to_vec().into()).unwrap();
     let mut out = Vec::new();

@@ -176,6 +176,9 @@ pub(crate) fn snapshot() -> Snapshot {
             incoming_items: 1,
             outgoing_items: 1,
             refused_items: 0,
+            taken_out_items: [("<i>", 1)].into(),
+            put_in_items: Default::default(),
+            held_items: 0,
             last_error: failure(),
         }],
         exporters: vec![engine::Exporter {

@@ -59,7 +59,7 @@ async fn answer(State((say, seen)): State<(Say, Seen)>, request: Request) -> Res
 
 fn context() -> Context {
     let admission = Arc::new(Admission::new(1 << 20));
-    Context { id: "otlp_grpc".into(), offers: Default::default(), memory: Default::default(), admission }
+    Context { id: "otlp_grpc".into(), admission, ..Context::default() }
 }
 
 async fn exporter(yaml: &str) -> Arc<dyn Exporter> {

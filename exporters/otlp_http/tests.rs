@@ -47,7 +47,7 @@ async fn exporter(yaml: &str) -> Arc<dyn Exporter> {
     let (plan, mistakes) = read_one(yaml);
     assert_eq!(mistakes, Vec::<String>::new());
     let admission = Arc::new(Admission::new(1 << 20));
-    let context = Context { id: "otlp_http".into(), offers: Default::default(), memory: Default::default(), admission };
+    let context = Context { id: "otlp_http".into(), admission, ..Context::default() };
     plan.build(context).await.unwrap()
 }
 

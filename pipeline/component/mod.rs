@@ -3,6 +3,7 @@
 
 mod encoding;
 mod occasionally;
+mod relay;
 mod settings;
 pub mod tls;
 
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use encoding::Encoding;
 pub use occasionally::Occasionally;
+pub use relay::{Out, Relay, Tally};
 pub use settings::{ExporterSettings, Grouping, OnFull, Retry};
 
 use crate::batch::{Batch, Signal, TimeLimits};
@@ -58,7 +60,7 @@ pub type ExtensionSpec = Spec<dyn ExtensionPlan>;
 pub trait ExtensionPlan: Any + Send + Sync {}
 
 /// What a plan may reach when it is built.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Context {
     /// The component's full id, `otlp/front`.
     pub id: String,
@@ -66,6 +68,8 @@ pub struct Context {
     pub offers: Offers,
     pub memory: Arc<MemoryGauge>,
     pub admission: Arc<Admission>,
+    /// What a processor takes out and puts in.
+    pub tally: Arc<Tally>,
 }
 
 /// Values that extensions hand to components, found by their type.
@@ -105,6 +109,13 @@ impl MemoryGauge {
 pub struct Admission {
     kib: Arc<Semaphore>,
     limit: u32,
+}
+
+/// As much as can be counted.
+impl Default for Admission {
+    fn default() -> Self {
+        Admission::new(u64::MAX)
+    }
 }
 
 impl Admission {
@@ -197,6 +208,8 @@ pub enum Stage {
     Transform(Box<dyn Processor>),
     /// Says how exporters group what they read from the log; holds nothing itself.
     Group(Grouping),
+    /// Remembers: stands behind the log, reads what was acknowledged from it and appends to it.
+    Relay(Box<dyn Relay>),
 }
 
 pub trait ProcessorPlan: Send + Sync {

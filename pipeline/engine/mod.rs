@@ -83,7 +83,7 @@ impl Engine {
         let (tell, ended) = mpsc::unbounded_channel();
         let durable_log = log_path.is_some();
         status.set_log(status::log_reader(log.clone(), log_path, log_limit_bytes));
-        let context = Context { id: String::new(), offers, memory, admission };
+        let context = Context { offers, memory, admission, ..Context::default() };
         let mut engine = Engine {
             starter: Starter { log, durable_log, context, ended: tell },
             sampler: tokio::spawn(sample(status.clone())),

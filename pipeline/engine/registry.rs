@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::meters::{LastFailure, Meter, lock, unix_ms};
 use super::status::{self, Address, Backlog, Memory, Pipeline, Reload, Snapshot, State};
 use crate::batch::times::Outside;
-use crate::component::{Admission, MemoryGauge};
+use crate::component::{Admission, MemoryGauge, Tally};
 
 /// A cheap handle on what runs; clones share it. `snapshot` takes microseconds and may be asked at any rate.
 #[derive(Clone)]
@@ -85,6 +85,7 @@ pub(super) struct ProcessorMeters {
     pub incoming: Meter,
     pub outgoing: Meter,
     pub refused: Meter,
+    pub tally: Arc<Tally>,
     pub failure: LastFailure,
 }
 
@@ -211,6 +212,9 @@ impl ProcessorMeters {
             incoming_items: self.incoming.total(),
             outgoing_items: self.outgoing.total(),
             refused_items: self.refused.total(),
+            taken_out_items: self.tally.taken_out(),
+            put_in_items: self.tally.all_put_in(),
+            held_items: self.tally.held(),
             last_error: self.failure.get(),
         }
     }

@@ -152,9 +152,10 @@ impl Engine {
                 find(&plan.processors, id).ok_or_else(|| named(anyhow::anyhow!("it is not configured")))?;
             let meters =
                 ProcessorMeters { id: id.clone(), kind: planned.kind.to_string(), ..ProcessorMeters::default() };
-            let context = Context { id: id.clone(), ..self.starter.context.clone() };
+            let context = Context { id: id.clone(), tally: meters.tally.clone(), ..self.starter.context.clone() };
             match planned.plan.build(context).map_err(named)? {
                 Built::Group(grouping) => chain.grouping = Some(grouping),
+                Built::Relay(_) => anyhow::bail!("processor `{id}`: nothing runs stages that remember yet"),
                 Built::Transform(processor) => {
                     let meters = Arc::new(meters);
                     chain.meters.push(meters.clone());

@@ -3,6 +3,7 @@
 //! Items are metric points, log records or spans. Times are milliseconds since 1970 in UTC. Totals count from the
 //! start of the process, and go on over a reload that keeps the component.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
@@ -124,6 +125,10 @@ pub struct Processor {
     pub incoming_items: u64,
     pub outgoing_items: u64,
     pub refused_items: u64,
+    /// By reason. With all of them, `incoming + put_in = outgoing + refused + taken_out + held`.
+    pub taken_out_items: BTreeMap<&'static str, u64>,
+    pub put_in_items: BTreeMap<&'static str, u64>,
+    pub held_items: u64,
     pub last_error: Option<Failure>,
 }
 

@@ -78,7 +78,7 @@ fn processor() -> Box<dyn Processor> {
     let spec = catchment_processors::SPECS.iter().find(|spec| spec.kind == "redaction").unwrap();
     let plan = (spec.plan)(&mut Section::parse(RULES));
     let admission = Arc::new(Admission::new(1 << 20));
-    let context = Context { id: "redaction".into(), offers: Default::default(), memory: Default::default(), admission };
+    let context = Context { id: "redaction".into(), admission, ..Context::default() };
     let Stage::Transform(processor) = plan.build(context).unwrap() else { panic!("not a transform") };
     processor
 }

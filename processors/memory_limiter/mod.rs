@@ -134,7 +134,7 @@ mod tests {
     use std::sync::Arc;
 
     use catchment_pipeline::batch::Rows;
-    use catchment_pipeline::component::{Admission, MemoryGauge, Offers};
+    use catchment_pipeline::component::{Admission, MemoryGauge};
 
     use super::*;
 
@@ -179,7 +179,7 @@ mod tests {
         let memory = Arc::new(MemoryGauge::default());
         let admission = Arc::new(Admission::new(MIB));
         let context =
-            Context { id: "memory_limiter".to_owned(), offers: Offers::default(), memory: memory.clone(), admission };
+            Context { id: "memory_limiter".to_owned(), memory: memory.clone(), admission, ..Context::default() };
         let plan = read(&mut Section::parse("limit_mib: 100\ncheck_interval: 3s"));
         let Stage::Transform(mut limiter) = plan.build(context).unwrap() else { panic!("not a transform") };
         let mut out = Vec::new();

@@ -20,7 +20,7 @@ mod linux {
     use std::time::Duration;
 
     use catchment_pipeline::batch::Batch;
-    use catchment_pipeline::component::{Accept, Accepted, Admission, Context, MemoryGauge, Offers, Outlet, Refused};
+    use catchment_pipeline::component::{Accept, Accepted, Admission, Context, Outlet, Refused};
     use catchment_pipeline::config::Section;
     use procfs::process::Process;
     use tokio_util::sync::CancellationToken;
@@ -65,12 +65,8 @@ mod linux {
     fn ours(receiver: &str) -> (u64, f64) {
         let spec = catchment_receivers::SPECS.iter().find(|spec| spec.kind == "host_metrics").unwrap();
         let plan = (spec.plan)(&mut Section::parse(receiver));
-        let context = Context {
-            id: "host_metrics".into(),
-            offers: Offers::default(),
-            memory: Arc::new(MemoryGauge::default()),
-            admission: Arc::new(Admission::new(1 << 30)),
-        };
+        let context =
+            Context { id: "host_metrics".into(), admission: Arc::new(Admission::new(1 << 30)), ..Context::default() };
         let counter = Arc::new(Counter(AtomicU64::new(0)));
         let before = cpu(std::process::id());
         tokio::runtime::Runtime::new().unwrap().block_on(async {

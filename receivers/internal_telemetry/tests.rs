@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use catchment_pipeline::component::{Accept, Accepted, Admission, MemoryGauge, Offers};
+use catchment_pipeline::component::{Accept, Accepted, Admission, Offers};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric::Data, number_data_point::Value,
@@ -16,8 +16,8 @@ fn context(offers: Offers) -> Context {
     Context {
         id: "internal_telemetry".into(),
         offers,
-        memory: Arc::new(MemoryGauge::default()),
         admission: Arc::new(Admission::new(1 << 20)),
+        ..Context::default()
     }
 }
 

@@ -88,12 +88,7 @@ async fn start_with(yaml: &str, admitted: usize) -> Running {
     let plan = read(&mut section);
     assert_eq!(section.mistakes(), Vec::<String>::new());
     let admission = Arc::new(Admission::new(admitted as u64));
-    let context = Context {
-        id: "otlp".into(),
-        offers: Default::default(),
-        memory: Default::default(),
-        admission: admission.clone(),
-    };
+    let context = Context { id: "otlp".into(), admission: admission.clone(), ..Context::default() };
     let receiver: Box<dyn Receiver> = plan.build(context).await.unwrap();
     let addresses = receiver.addresses();
     let address = |name| addresses.iter().find(|(n, _)| *n == name).map(|(_, at)| at.to_string()).unwrap_or_default();

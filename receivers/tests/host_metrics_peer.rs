@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catchment_pipeline::batch::Batch;
-use catchment_pipeline::component::{Accept, Accepted, Admission, Context, MemoryGauge, Offers, Outlet, Refused};
+use catchment_pipeline::component::{Accept, Accepted, Admission, Context, Outlet, Refused};
 use catchment_pipeline::config::Section;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -222,12 +222,8 @@ async fn catchment(config: &str) -> Vec<ExportMetricsServiceRequest> {
     let mut section = whole.section("receivers").unwrap().section("hostmetrics").unwrap();
     let plan = (spec.plan)(&mut section);
     assert_eq!(section.mistakes(), Vec::<String>::new());
-    let context = Context {
-        id: "hostmetrics".into(),
-        offers: Offers::default(),
-        memory: Arc::new(MemoryGauge::default()),
-        admission: Arc::new(Admission::new(1 << 30)),
-    };
+    let context =
+        Context { id: "hostmetrics".into(), admission: Arc::new(Admission::new(1 << 30)), ..Context::default() };
     let receiver = plan.build(context).await.unwrap();
     let (sender, mut batches) = mpsc::channel(8);
     let shutdown = CancellationToken::new();

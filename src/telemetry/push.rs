@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use catchment_pipeline::batch::{Batch, Signal};
-use catchment_pipeline::component::{Admission, Context, ExportError, Exporter, Occasionally, Offers};
+use catchment_pipeline::component::{Admission, Context, ExportError, Exporter, Occasionally};
 use catchment_pipeline::config::{MetricExport, OtlpTarget, Protocol, Section};
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
@@ -47,9 +47,8 @@ impl Destination {
         }
         let context = Context {
             id: "own telemetry".to_owned(),
-            offers: Offers::default(),
-            memory: Arc::default(),
             admission: Arc::new(Admission::new(1 << 20)),
+            ..Context::default()
         };
         Ok(Destination {
             exporter: plan.build(context).await?,

@@ -14,7 +14,7 @@ mod sink;
 
 use std::sync::Arc;
 
-use catchment_pipeline::component::{Admission, Context, MemoryGauge, Offers};
+use catchment_pipeline::component::{Admission, Context, Offers};
 
 /// A configuration that works, of every component: role, kind, YAML. `SINK_*` are ports of servers that take
 /// everything, `FOLDER` is a folder of the test's own.
@@ -40,10 +40,5 @@ fn example(role: &str, kind: &str) -> &'static str {
 }
 
 fn context(id: &str, offers: Offers) -> Context {
-    Context {
-        id: id.to_owned(),
-        offers,
-        memory: Arc::<MemoryGauge>::default(),
-        admission: Arc::new(Admission::new(64 << 20)),
-    }
+    Context { id: id.to_owned(), offers, admission: Arc::new(Admission::new(64 << 20)), ..Context::default() }
 }
