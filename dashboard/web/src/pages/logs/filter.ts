@@ -120,6 +120,13 @@ const DAY_MS = 86_400_000;
 
 /** The records of a trace, oldest first. Within a day of its start: all of the lake would be read otherwise. */
 export function traceLogsSql(traceId: string, start: number, limit: number): string {
+  return `${SELECT} WHERE ${ofTrace(traceId, start)} ORDER BY time_unix_nano LIMIT ${integer(limit)}`;
+}
+
+export const traceLogCountSql = (traceId: string, start: number): string =>
+  `SELECT count(*) AS n FROM logs WHERE ${ofTrace(traceId, start)}`;
+
+function ofTrace(traceId: string, start: number): string {
   const near = `ts >= ${timestamp(start - DAY_MS)} AND ts < ${timestamp(start + DAY_MS)}`;
-  return `${SELECT} WHERE ${near} AND trace_id = ${literal(traceId)} ORDER BY time_unix_nano LIMIT ${integer(limit)}`;
+  return `${near} AND trace_id = ${literal(traceId)}`;
 }

@@ -5,14 +5,14 @@ import { QueryError, runQuery } from '../../live/query';
 import { Link } from '../../router';
 import { zoneSignal } from '../../time/range';
 import { ErrorState, Loading } from '../../ui';
-import { traceLogsSql } from '../logs/filter';
+import { traceLogCountSql, traceLogsSql } from '../logs/filter';
 import { LogDetails } from '../logs/LogDetails';
 import { type LogRow, logRows } from '../logs/rows';
 import { formatTime } from '../shared/format';
 import { Icon } from '../shared/icons';
 import { clip, printable } from '../shared/printable';
 import type { Trace } from './span';
-import { startOf } from './use-trace';
+import { isYoung, startOf, useWhenMore } from './use-trace';
 
 const MOST = 2000;
 
@@ -22,9 +22,11 @@ export interface TraceRecords {
   truncated: boolean;
 }
 
+/** Read again when more of them arrive: a service sends its logs and its spans at different times. */
 export function useTraceLogs(trace: Trace): TraceRecords {
   const start = startOf(trace);
   const [state, setState] = useState<TraceRecords>({ rows: null, error: null, truncated: false });
+  const [turn, setTurn] = useState(0);
   useEffect(() => {
     const controller = new AbortController();
     runQuery(traceLogsSql(trace.id, start, MOST), { limit: MOST, signal: controller.signal }).then(
@@ -36,7 +38,11 @@ export function useTraceLogs(trace: Trace): TraceRecords {
       },
     );
     return () => controller.abort();
-  }, [trace, start]);
+  }, [trace, start, turn]);
+  const held = state.truncated ? null : (state.rows?.length ?? null);
+  useWhenMore(isYoung(trace, start) ? traceLogCountSql(trace.id, start) : null, held, () =>
+    setTurn((turn) => turn + 1),
+  );
   return state;
 }
 

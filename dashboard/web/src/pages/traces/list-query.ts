@@ -114,7 +114,7 @@ export function traceSql(traceId: string, around: number | null): string {
 
 /** Changes when spans of the trace arrive. */
 export const spanCountSql = (traceId: string, around: number | null): string =>
-  `SELECT count(*) AS spans FROM spans WHERE ${ofTrace(traceId, around)}`;
+  `SELECT count(*) AS n FROM spans WHERE ${ofTrace(traceId, around)}`;
 
 function ofTrace(traceId: string, around: number | null): string {
   return and(

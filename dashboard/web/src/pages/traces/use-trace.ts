@@ -44,18 +44,28 @@ export function useTrace(id: string, around: number | null): Loaded {
   const loaded = state.trace?.id === id ? state.trace : null;
   // Near its own time once that is known: to count in all of the lake again and again is too much to ask.
   const near = loaded && loaded.spans.length > 0 ? startOf(loaded) : around;
-  const watched = near !== null && endOf(loaded, near) > Date.now() - YOUNG_MS;
-  const counted = useLive(watched ? { sql: spanCountSql(id, near), mode: 'table' } : null);
-  const frame = counted.rows.value;
-  const count = frame && frame.length > 0 ? (reader(frame, 'spans').number(0) ?? 0) : 0;
+  const watched = near !== null && isYoung(loaded, near);
   const held = loaded?.spans.length ?? 0;
-  useEffect(() => {
-    if (!watched || state.loading || count <= held || held >= MOST_SPANS) return;
-    const timer = setTimeout(() => setTurn((turn) => turn + 1), PAUSE_MS);
-    return () => clearTimeout(timer);
-  }, [watched, count, held, state.loading]);
-  return { ...state, reload: () => setTurn((turn) => turn + 1) };
+  const again = () => setTurn((turn) => turn + 1);
+  useWhenMore(watched ? spanCountSql(id, near) : null, state.loading || held >= MOST_SPANS ? null : held, again);
+  return { ...state, reload: again };
 }
+
+/** Calls `again` when the answer to `sql`, a count `n`, grows past what is `held`; `null`: not to be asked now. */
+export function useWhenMore(sql: string | null, held: number | null, again: () => void): void {
+  const frame = useLive(sql ? { sql, mode: 'table' } : null).rows.value;
+  const count = sql && frame && frame.length > 0 ? (reader(frame, 'n').number(0) ?? 0) : 0;
+  const more = held !== null && count > held;
+  useEffect(() => {
+    if (!more) return;
+    const timer = setTimeout(again, PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [more, count, held]);
+}
+
+/** More of it may come. */
+export const isYoung = (trace: Trace | null, otherwise: number): boolean =>
+  endOf(trace, otherwise) > Date.now() - YOUNG_MS;
 
 /** Milliseconds since 1970. */
 export const startOf = (trace: Trace): number => Number(trace.startNanos / 1_000_000n);
