@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, DictionaryArray, RecordBatch, StringBuilder};
+use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, StringBuilder};
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::concat_batches;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 
@@ -76,6 +76,21 @@ impl Rows {
         Ok(Rows { tables })
     }
 
+    /// The rows that `keep` gives true for; a table for which it gives `None` is kept whole.
+    pub fn filter<E: From<ArrowError>>(
+        &self,
+        mut keep: impl FnMut(Table, &RecordBatch) -> Result<Option<BooleanArray>, E>,
+    ) -> Result<Rows, E> {
+        let mut tables = Vec::with_capacity(self.tables.len());
+        for (table, rows) in self.tables() {
+            tables.push(match keep(table, rows)? {
+                Some(mask) => (table, filter_record_batch(rows, &mask)?),
+                None => (table, rows.clone()),
+            });
+        }
+        Ok(Rows::new(tables))
+    }
+
     /// Rows with each of `table`'s dictionary column `column` put through `edit`, once per distinct value; `None` keeps a
     /// value. Identities are computed anew when they depend on the column. A column that the table lacks, or that
     /// is no dictionary, is left alone.
@@ -89,6 +104,32 @@ impl Rows {
             tables.push((table, map_column(table, rows, column, |value| edit(table, value))?));
         }
         Ok(Rows { tables })
+    }
+}
+
+impl Table {
+    /// `rows` of this table with `changes` in place of the columns of those names. Identities are computed anew when they depend on
+    /// one of them. A column that the table lacks, or one of another type or length, is an error.
+    pub fn with_columns(
+        self,
+        rows: &RecordBatch,
+        changes: impl IntoIterator<Item = (impl AsRef<str>, ArrayRef)>,
+    ) -> Result<RecordBatch, ArrowError> {
+        let mut columns = rows.columns().to_vec();
+        let mut identifying = false;
+        for (name, column) in changes {
+            let index = rows.schema_ref().index_of(name.as_ref())?;
+            identifying |= ids::IDENTIFYING.contains(&name.as_ref());
+            columns[index] = column;
+        }
+        // Checks types and lengths, which what follows relies on.
+        let mut rows = RecordBatch::try_new(rows.schema(), columns)?;
+        if identifying {
+            let mut columns = rows.columns().to_vec();
+            ids::refresh(self, &rows, &mut columns);
+            rows = RecordBatch::try_new(rows.schema(), columns)?;
+        }
+        Ok(rows)
     }
 }
 

@@ -1,5 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, DictionaryArray, Int64Array};
+use arrow::datatypes::Int32Type;
+use arrow::error::ArrowError;
+
 use super::*;
 
 /// A log record each: `0a` resource group { `12` scope group { `12` record { observed time } } }.
@@ -41,4 +47,33 @@ fn a_dictionary_value_is_edited_once() {
     let bytes = Batch::from_rows(Signal::Logs, edited.unwrap()).otlp().clone();
     assert_eq!(bytes.windows(3).filter(|window| window == b"\x0a\x01a").count(), 3);
     assert!(rows.rows().map_dictionary("no such column", |_, _| None).is_ok());
+}
+
+#[test]
+fn rows_are_filtered_table_by_table() {
+    let rows = Batch::from_otlp(Signal::Logs, logs(3)).unwrap().rows().clone();
+    let kept =
+        rows.filter(|_, rows| Ok::<_, ArrowError>(Some(BooleanArray::from(vec![true, false, rows.num_rows() == 3]))));
+    assert_eq!(kept.unwrap().len(), 2);
+    assert!(rows.filter(|_, _| Ok::<_, ArrowError>(Some(BooleanArray::from(vec![false; 3])))).unwrap().is_empty());
+    assert_eq!(rows.filter(|_, _| Ok::<_, ArrowError>(None)).unwrap().len(), 3);
+}
+
+#[test]
+fn a_replaced_column_changes_identities_and_has_to_fit() {
+    let rows = Batch::from_otlp(Signal::Logs, logs(3)).unwrap().rows().clone();
+    let rows = rows.table(Table::Logs).unwrap();
+    let resources: DictionaryArray<Int32Type> = [r#"{"a":1}"#, "{}", r#"{"a":1}"#].into_iter().collect();
+    let resources: ArrayRef = Arc::new(resources);
+    let changed = Table::Logs.with_columns(rows, [("resource_attributes", resources.clone())]).unwrap();
+    let ids = |rows: &arrow::array::RecordBatch| {
+        rows.column_by_name("resource_id").unwrap().as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()
+    };
+    let id = |text: &str| xxhash_rust::xxh3::xxh3_64(text.as_bytes()) as i64;
+    assert_eq!(ids(&changed), [id(r#"{"a":1}"#), id("{}"), id(r#"{"a":1}"#)]);
+    assert_eq!(ids(rows), [id("{}"); 3]);
+    let wrong: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    assert!(Table::Logs.with_columns(rows, [("attributes", wrong.clone())]).is_err());
+    assert!(Table::Logs.with_columns(rows, [("no such column", wrong)]).is_err());
+    assert!(Table::Logs.with_columns(rows, [("attributes", resources.slice(0, 2))]).is_err());
 }
