@@ -4,6 +4,7 @@
 //! rows cannot fail; rows were built by `crate::otlp::decode` or derived from such rows by the methods here.
 
 pub mod attributes;
+pub mod build;
 pub(crate) mod ids;
 mod rows;
 mod schema;

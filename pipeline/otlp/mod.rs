@@ -12,7 +12,7 @@
 
 mod any_value;
 mod check;
-mod decode;
+pub(crate) mod decode;
 mod encode;
 mod sets;
 pub(crate) mod valid;

@@ -18,7 +18,7 @@ use crate::otlp::wire::Fault;
 
 /// Strings one after another.
 #[derive(Default)]
-pub(super) struct Text {
+pub(crate) struct Text {
     bytes: Vec<u8>,
     ends: Vec<i32>,
 }
@@ -39,7 +39,7 @@ impl Text {
     }
 
     /// An attribute set.
-    pub fn push_set(&mut self, raw: &[u8], sets: &mut Sets) -> Result<(), Fault> {
+    pub(in crate::otlp) fn push_set(&mut self, raw: &[u8], sets: &mut Sets) -> Result<(), Fault> {
         let found = sets.find(raw)?;
         sets.write(found, raw, &mut self.bytes)?;
         self.end();
@@ -78,7 +78,7 @@ fn offsets(mut ends: Vec<i32>, total: usize) -> Result<OffsetBuffer<i32>, ArrowE
 
 /// A dictionary column.
 #[derive(Default)]
-pub(super) struct Dict {
+pub(crate) struct Dict {
     keys: Vec<i32>,
     values: Text,
     index: HashTable<i32>,
@@ -131,14 +131,14 @@ impl Dict {
 
     /// An attribute set, for the `attributes` column of `table`.
     #[inline]
-    pub fn push_set(&mut self, table: Table, raw: &[u8], sets: &mut Sets) -> Result<(), Fault> {
+    pub(in crate::otlp) fn push_set(&mut self, table: Table, raw: &[u8], sets: &mut Sets) -> Result<(), Fault> {
         let found = sets.find(raw)?;
         self.push_found(table, found, raw, sets).map(drop)
     }
 
     /// The same; gives the hash of its JSON.
     #[inline]
-    pub fn push_hashed_set(&mut self, table: Table, raw: &[u8], sets: &mut Sets) -> Result<u64, Fault> {
+    pub(in crate::otlp) fn push_hashed_set(&mut self, table: Table, raw: &[u8], sets: &mut Sets) -> Result<u64, Fault> {
         let found = sets.find(raw)?;
         let key = self.push_found(table, found, raw, sets)?;
         Ok(match found {
@@ -179,7 +179,7 @@ impl Dict {
 }
 
 /// Numbers, some of them null.
-pub(super) struct Nullable<T: ArrowPrimitiveType> {
+pub(crate) struct Nullable<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
     nulls: NullBufferBuilder,
 }
@@ -206,11 +206,11 @@ impl<T: ArrowPrimitiveType> Nullable<T> {
     }
 }
 
-pub(super) type Ints = Nullable<Int64Type>;
-pub(super) type Doubles = Nullable<Float64Type>;
+pub(crate) type Ints = Nullable<Int64Type>;
+pub(crate) type Doubles = Nullable<Float64Type>;
 
 /// Trace or span ids of `N` bytes; others are null.
-pub(super) struct Ids<const N: usize> {
+pub(crate) struct Ids<const N: usize> {
     bytes: Vec<u8>,
     nulls: NullBufferBuilder,
 }
@@ -246,30 +246,30 @@ impl<const N: usize> Ids<N> {
     }
 }
 
-pub(super) fn int64(values: Vec<i64>) -> ArrayRef {
+pub(crate) fn int64(values: Vec<i64>) -> ArrayRef {
     Arc::new(Int64Array::new(values.into(), None))
 }
 
-pub(super) fn int32(values: Vec<i32>) -> ArrayRef {
+pub(crate) fn int32(values: Vec<i32>) -> ArrayRef {
     Arc::new(Int32Array::new(values.into(), None))
 }
 
-pub(super) fn float64(values: Vec<f64>) -> ArrayRef {
+pub(crate) fn float64(values: Vec<f64>) -> ArrayRef {
     Arc::new(Float64Array::new(values.into(), None))
 }
 
-pub(super) fn times(values: Vec<i64>) -> ArrayRef {
+pub(crate) fn times(values: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampNanosecondArray::new(values.into(), None).with_timezone("UTC"))
 }
 
 /// A list column; `ends` says where each row's items end.
-pub(super) fn list(ends: Vec<i32>, items: ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn list(ends: Vec<i32>, items: ArrayRef) -> Result<ArrayRef, ArrowError> {
     let offsets = offsets(ends, items.len())?;
     let field = Arc::new(Field::new("item", items.data_type().clone(), false));
     Ok(Arc::new(ListArray::try_new(field, offsets, items, None)?))
 }
 
-pub(super) fn structs(ends: Vec<i32>, fields: &Fields, children: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn structs(ends: Vec<i32>, fields: &Fields, children: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
     let items = Arc::new(StructArray::try_new(fields.clone(), children, None)?);
     list(ends, items)
 }

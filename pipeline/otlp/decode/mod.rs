@@ -1,7 +1,7 @@
 //! Bytes to columns. Each signal has a builder that appends to growing columns; values of a resource, scope or metric
 //! are filled in as runs when it ends.
 
-mod columns;
+pub(crate) mod columns;
 mod distributions;
 mod logs;
 mod metrics;
