@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::App;
 use crate::problem::Problem;
+use crate::query::late;
 use crate::turns::Client;
 
 /// Of one answer, when the request names no `limit`.
@@ -117,8 +118,8 @@ pub async fn label_values(
 /// These scan the lake as queries do: they take a turn, and have a query's time.
 async fn bounded<T>(app: &App, client: Client, ask: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     let _turn = app.turns.take(client).await?;
-    let time = app.settings.query_timeout;
-    timeout(time, ask).await.unwrap_or_else(|_| Err(Problem::timeout(format!("no answer within {time:?}"))))
+    let limits = app.settings.limits(app.lake()?.limits());
+    timeout(limits.deadline, ask).await.unwrap_or_else(|_| Err(late(&limits)))
 }
 
 fn parse_limit(text: &str) -> Result<usize, Problem> {

@@ -1,7 +1,6 @@
 //! What the server asks of the lake, as a trait: tests stand in for it, and its errors become [`Problem`]s in one place.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -17,13 +16,6 @@ use http::StatusCode;
 use tokio::sync::watch;
 
 use crate::problem::Problem;
-
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    pub time: Duration,
-    /// Bytes of operators' memory.
-    pub memory: usize,
-}
 
 /// A running query; dropping the stream cancels it.
 pub struct Rows {
@@ -54,9 +46,11 @@ pub struct Newest {
 
 #[async_trait]
 pub trait Data: Send + Sync {
-    async fn query(&self, sql: &str, limits: Limits) -> Result<Rows, Problem>;
+    /// What a query may use; a door may give less.
+    fn limits(&self) -> QueryLimits;
+    async fn query(&self, sql: &str, limits: QueryLimits) -> Result<Rows, Problem>;
     /// Errors have their position in the template.
-    async fn select(&self, select: &Select<'_>, limits: Limits) -> Result<Rows, Problem>;
+    async fn select(&self, select: &Select<'_>, limits: QueryLimits) -> Result<Rows, Problem>;
     /// Moves when rows have become visible.
     fn changes(&self) -> watch::Receiver<Position>;
     /// What rows after `position` mean to an answer that reads `tables` in a window (microseconds).
@@ -71,16 +65,20 @@ pub trait Data: Send + Sync {
 
 #[async_trait]
 impl Data for Lake {
-    async fn query(&self, sql: &str, limits: Limits) -> Result<Rows, Problem> {
-        Ok(Lake::query(self, sql, limits.into()).await?.into())
+    fn limits(&self) -> QueryLimits {
+        Lake::limits(self)
     }
 
-    async fn select(&self, select: &Select<'_>, limits: Limits) -> Result<Rows, Problem> {
+    async fn query(&self, sql: &str, limits: QueryLimits) -> Result<Rows, Problem> {
+        Ok(Lake::query(self, sql, limits).await?.into())
+    }
+
+    async fn select(&self, select: &Select<'_>, limits: QueryLimits) -> Result<Rows, Problem> {
         let rendered = select.template.render(&select.window, select.variables)?;
         let query = match &select.newest {
-            None => Lake::query(self, &rendered.sql, limits.into()).await,
+            None => Lake::query(self, &rendered.sql, limits).await,
             Some(newest) => {
-                let query = Lake::query(self, &newest.of(&rendered.sql), limits.into()).await;
+                let query = Lake::query(self, &newest.of(&rendered.sql), limits).await;
                 // One line was put before it.
                 query.map_err(|error| {
                     let position = error.position.map(|(line, column)| (line.saturating_sub(1).max(1), column));
@@ -126,13 +124,6 @@ impl Newest {
         let sql = sql.trim_end().trim_end_matches(';');
         let time = self.time.replace('"', "\"\"");
         format!("SELECT * FROM (\n{sql}\n) AS newest ORDER BY \"{time}\" DESC LIMIT {}", self.rows)
-    }
-}
-
-impl From<Limits> for QueryLimits {
-    /// Rows are counted where they are sent: there a limit may cut instead of fail.
-    fn from(limits: Limits) -> QueryLimits {
-        QueryLimits { deadline: limits.time, max_rows: usize::MAX, memory: limits.memory, rollups: true }
     }
 }
 

@@ -31,7 +31,7 @@ use http::StatusCode;
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
-pub use data::{Data, Limits as QueryLimits, Newest, Rows, Select};
+pub use data::{Data, Newest, Rows, Select};
 pub use http_server::{HttpServer, Limits};
 pub use problem::Problem;
 pub use settings::{KIND, SUMMARY, Settings};

@@ -18,6 +18,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use catchment_storage::{QueryLimits, RaisedBy};
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -26,7 +27,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use crate::App;
-use crate::data::{Limits, Rows};
+use crate::data::Rows;
 use crate::format::{Answer, Format, Summary};
 use crate::problem::Problem;
 use crate::turns::{Client, Turn};
@@ -56,45 +57,48 @@ async fn answer(app: &App, client: Client, headers: &HeaderMap, body: Body) -> R
         Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
     })?;
     let request = read_request(app, headers, body).await?;
-    let settings = &app.settings;
-    let cap = settings.max_rows;
+    let lake = app.lake()?;
+    let mut limits = app.settings.limits(lake.limits());
+    let cap = limits.max_rows as u64;
     let asked = request.limit.filter(|limit| *limit <= cap);
-    let time = match request.timeout {
-        Some(seconds) => Duration::try_from_secs_f64(seconds)
-            .map_err(|_| Problem::bad_request("`timeout` is a number of seconds, 0 or more"))?
-            .min(settings.query_timeout),
-        None => settings.query_timeout,
-    };
+    if let Some(seconds) = request.timeout {
+        let asked = Duration::try_from_secs_f64(seconds);
+        let asked = asked.map_err(|_| Problem::bad_request("`timeout` is a number of seconds, 0 or more"))?;
+        if asked < limits.deadline {
+            (limits.deadline, limits.raised_by.deadline) = (asked, "the request's `timeout`");
+        }
+    }
     let turn = app.turns.take(client).await?;
     let started = Instant::now();
-    let deadline = started + time;
-    let late = || {
-        Problem::timeout(format!(
-            "no answer within {time:?}; ask for less, or raise `timeout` (at most {:?})",
-            settings.query_timeout
-        ))
-    };
+    let deadline = started + limits.deadline;
+    let late = late(&limits);
     let span = tracing::debug_span!(target: "catchment::query", "query", db.query.text = %request.sql, rows = tracing::field::Empty);
 
     let wanted = asked.unwrap_or(cap);
-    let limits = Limits { time, memory: settings.max_query_memory };
-    let lake = app.lake()?;
+    let too_many = RaisedBy::advice(limits.raised_by.max_rows);
+    // Rows are counted where they are sent: there a limit may cut instead of fail.
+    limits.max_rows = usize::MAX;
     let first = async {
-        let Rows { schema, mut stream, .. } = lake.query(&request.sql, limits).await?;
+        let Rows { schema, mut stream, .. } = lake.query(&request.sql, limits.clone()).await?;
         let first = stream.try_next().await?;
         Ok::<_, Problem>((schema, first, stream))
     };
     let (schema, first, rest) =
-        timeout_at(deadline, first.instrument(span.clone())).await.unwrap_or_else(|_| Err(late()))?;
+        timeout_at(deadline, first.instrument(span.clone())).await.unwrap_or_else(|_| Err(late.clone()))?;
     let rows = futures::stream::iter(first.map(Ok)).chain(rest);
 
     let (chunks, body) = mpsc::channel(AHEAD);
-    let sender = Sender { format, schema, wanted, cut: format == Format::Json || asked.is_some(), started, chunks };
-    let late = late();
+    let sender =
+        Sender { format, schema, wanted, cut: format == Format::Json || asked.is_some(), too_many, started, chunks };
     tokio::spawn(async move { sender.run(rows, deadline, late, turn).await }.instrument(span));
     let mut response = Response::new(Body::from_stream(received(body)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     Ok(response)
+}
+
+pub fn late(limits: &QueryLimits) -> Problem {
+    let advice = RaisedBy::advice(limits.raised_by.deadline);
+    Problem::timeout(format!("no answer within {:?}: {advice}", limits.deadline))
 }
 
 async fn read_request(app: &App, headers: &HeaderMap, body: Body) -> Result<Request, Problem> {
@@ -159,6 +163,8 @@ struct Sender {
     wanted: u64,
     /// More rows than wanted are cut off; otherwise they are an error.
     cut: bool,
+    /// What to do about more rows than wanted.
+    too_many: String,
     started: Instant,
     chunks: mpsc::Sender<Chunk>,
 }
@@ -223,7 +229,7 @@ impl Sender {
                 if self.cut {
                     return Ok(());
                 }
-                let message = format!("more than {} rows; add a LIMIT, send `limit`, or raise `max_rows`", self.wanted);
+                let message = format!("more than {} rows: add a LIMIT, send `limit`, {}", self.wanted, self.too_many);
                 return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use catchment_pipeline::component::tls::ServerTls;
 use catchment_pipeline::config::{ByteSize, Section};
+use catchment_storage::QueryLimits;
 
 /// The extension's name in YAML, and what `catchment components` says of it.
 pub const KIND: &str = "dashboard";
@@ -18,7 +19,7 @@ pub const SUMMARY: &str = "HTTP server: SQL, metrics, series, pipeline status, h
 ///   queue_timeout: 5s                   # waited this long for a turn: 429
 ///   query_timeout: 30s                  # a query's whole time, its answer's transfer included; a request may ask for less
 ///   max_query_memory: 256MiB            # of one query; past it, it spills to disk or fails
-///   max_rows: 1000000                   # of one answer
+///   max_rows: 1000000                   # of one answer; these three are the lake's (`query`), and can only be less here
 ///   max_request_body_size: 1MiB
 ///   max_connections: 1024
 ///   max_live_connections: 1024          # pages that are kept up to date (WebSockets), beside max_connections
@@ -37,9 +38,10 @@ pub struct Settings {
     pub max_concurrent_queries: usize,
     pub max_queued_queries: usize,
     pub queue_timeout: Duration,
-    pub query_timeout: Duration,
-    pub max_query_memory: usize,
-    pub max_rows: u64,
+    /// These three: what the lake gives, where nothing less is said.
+    pub query_timeout: Option<Duration>,
+    pub max_query_memory: Option<usize>,
+    pub max_rows: Option<u64>,
     pub max_request_body_size: usize,
     pub max_connections: usize,
     pub max_live_connections: usize,
@@ -59,9 +61,9 @@ impl Default for Settings {
             max_concurrent_queries: 4,
             max_queued_queries: 32,
             queue_timeout: Duration::from_secs(5),
-            query_timeout: Duration::from_secs(30),
-            max_query_memory: 256 << 20,
-            max_rows: 1_000_000,
+            query_timeout: None,
+            max_query_memory: None,
+            max_rows: None,
             max_request_body_size: 1 << 20,
             max_connections: 1024,
             max_live_connections: 1024,
@@ -85,10 +87,10 @@ impl Settings {
             max_concurrent_queries: section.or("max_concurrent_queries", default.max_concurrent_queries),
             max_queued_queries: section.or("max_queued_queries", default.max_queued_queries),
             queue_timeout: section.or("queue_timeout", default.queue_timeout),
-            query_timeout: section.or("query_timeout", default.query_timeout),
-            max_query_memory: size(section, "max_query_memory", default.max_query_memory),
-            max_rows: section.or("max_rows", default.max_rows),
-            max_request_body_size: size(section, "max_request_body_size", default.max_request_body_size),
+            query_timeout: section.get("query_timeout"),
+            max_query_memory: size(section, "max_query_memory"),
+            max_rows: section.get("max_rows"),
+            max_request_body_size: size(section, "max_request_body_size").unwrap_or(default.max_request_body_size),
             max_connections: section.or("max_connections", default.max_connections),
             max_live_connections: section.or("max_live_connections", default.max_live_connections),
             max_live_streams: section.or("max_live_streams", default.max_live_streams),
@@ -101,8 +103,8 @@ impl Settings {
         check_endpoint(section, &settings.endpoint);
         let at_least_one = [
             ("max_concurrent_queries", settings.max_concurrent_queries == 0),
-            ("max_query_memory", settings.max_query_memory == 0),
-            ("max_rows", settings.max_rows == 0),
+            ("max_query_memory", settings.max_query_memory == Some(0)),
+            ("max_rows", settings.max_rows == Some(0)),
             ("max_request_body_size", settings.max_request_body_size == 0),
             ("max_connections", settings.max_connections == 0),
             ("max_live_connections", settings.max_live_connections == 0),
@@ -113,7 +115,7 @@ impl Settings {
             section.mistake(key, "0 would let nothing through", "write 1 or more, or leave the key out");
         }
         for (key, zero) in [
-            ("query_timeout", settings.query_timeout.is_zero()),
+            ("query_timeout", settings.query_timeout == Some(Duration::ZERO)),
             ("read_header_timeout", settings.read_header_timeout.is_zero()),
         ] {
             if zero {
@@ -135,10 +137,26 @@ impl Settings {
         }
         settings
     }
+
+    /// What a query over HTTP may use.
+    pub(crate) fn limits(&self, lake: QueryLimits) -> QueryLimits {
+        let mut limits = lake;
+        if let Some(time) = self.query_timeout.filter(|time| *time < limits.deadline) {
+            (limits.deadline, limits.raised_by.deadline) = (time, "`query_timeout` of the dashboard");
+        }
+        if let Some(memory) = self.max_query_memory.filter(|memory| *memory < limits.memory) {
+            (limits.memory, limits.raised_by.memory) = (memory, "`max_query_memory` of the dashboard");
+        }
+        let rows = self.max_rows.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
+        if let Some(rows) = rows.filter(|rows| *rows < limits.max_rows) {
+            (limits.max_rows, limits.raised_by.max_rows) = (rows, "`max_rows` of the dashboard");
+        }
+        limits
+    }
 }
 
-fn size(section: &mut Section, key: &str, default: usize) -> usize {
-    section.get::<ByteSize>(key).map_or(default, |size| usize::try_from(size.0).unwrap_or(usize::MAX))
+fn size(section: &mut Section, key: &str) -> Option<usize> {
+    section.get::<ByteSize>(key).map(|size| usize::try_from(size.0).unwrap_or(usize::MAX))
 }
 
 pub(crate) fn check_endpoint(section: &Section, endpoint: &str) {

@@ -83,7 +83,7 @@ pub struct Query {
     /// configured lake folder
     #[arg(long, conflicts_with = "lake")]
     pub url: Option<String>,
-    /// The lake folder to read, whether or not an instance runs
+    /// The lake folder to read, whether or not an instance runs; with a configuration, within its lake's `query` limits
     #[arg(long)]
     pub lake: Option<PathBuf>,
     /// For example: SELECT ts, state, value FROM "system.cpu.utilization" ORDER BY ts DESC LIMIT 10

@@ -11,7 +11,7 @@ use catchment_pipeline::batch::TimeLimits;
 use catchment_pipeline::component::{ExtensionPlan, ExtensionSpec, Spec, Stability};
 use catchment_pipeline::config::{ByteSize, Plan, Planned, Section};
 use catchment_pipeline::log::{Log, Options};
-use catchment_storage::{Lake, LakePlan, LogPlan, MaintenancePlan};
+use catchment_storage::{Lake, LakePlan, LogPlan, MaintenancePlan, QueryPlan};
 
 /// Sorted by kind.
 pub const SPECS: &[&ExtensionSpec] = &[&DASHBOARD, &HEALTH_CHECK, &LAKE, &LOG];
@@ -124,6 +124,12 @@ impl StoresPlan {
         accept(new).filter(|wanted| accept(self).is_some_and(|now| now != *wanted))
     }
 
+    /// What queries may use from now on, if `new` says otherwise.
+    pub fn new_query(&self, new: &StoresPlan) -> Option<QueryPlan> {
+        let query = |plan: &StoresPlan| plan.lake.as_ref().map(|lake| lake.query.clone());
+        query(new).filter(|wanted| query(self).is_some_and(|now| now != *wanted))
+    }
+
     /// How the lake is to be kept in order from now on, if `new` says otherwise.
     pub fn new_maintenance(&self, new: &StoresPlan) -> Option<MaintenancePlan> {
         let maintenance = |plan: &StoresPlan| plan.lake.as_ref().map(|lake| lake.maintenance.clone());
@@ -136,6 +142,7 @@ impl StoresPlan {
             lake.accept = new.accept;
             (lake.flush_interval, lake.flush_size) = (new.flush_interval, new.flush_size);
             lake.maintenance = new.maintenance;
+            lake.query = new.query;
         }
     }
 

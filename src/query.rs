@@ -11,11 +11,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
-use catchment_storage::{Lake, QueryLimits};
+use catchment_storage::{Lake, LakePlan, QueryPlan};
 
 use crate::cli::{Exit, Format, Query, Source, complain};
 use crate::components;
-use crate::extensions::lake_path;
+use crate::extensions::lake_plan;
 
 const DEFAULT_URL: &str = "http://localhost:8080";
 const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
@@ -38,22 +38,26 @@ pub fn run(query: &Query, source: &Source) -> anyhow::Result<Exit> {
 
 async fn answer(query: &Query, source: &Source) -> anyhow::Result<Answer> {
     if let Some(path) = &query.lake {
-        return from_lake(path, &query.sql).await;
+        let given = !source.configs.is_empty() || !source.sets.is_empty();
+        let plan = given.then(|| components::plan(source)).transpose();
+        let Ok(plan) = plan else { bail!("the configuration is wrong: see `catchment validate`") };
+        let limits = plan.as_ref().and_then(lake_plan).map(|lake| lake.query.clone());
+        return from_lake(path, limits.unwrap_or_default(), &query.sql).await;
     }
     let url = query.url.as_deref().unwrap_or(DEFAULT_URL);
     match from_instance(url, &query.sql).await {
         Err(Unanswered::Unreachable(error)) if query.url.is_none() => {
-            let path = match components::plan(source) {
-                Ok(plan) => lake_path(&plan).map(Path::to_owned),
+            let lake = match components::plan(source) {
+                Ok(plan) => lake_plan(&plan).cloned(),
                 Err(_) => {
                     bail!("no instance answers at {url}, and the configuration is wrong: see `catchment validate`")
                 }
             };
-            let Some(path) = path else {
+            let Some(LakePlan { path, query: limits, .. }) = lake else {
                 return Err(error).context(format!("no instance answers at {url}, and the configuration has no lake"));
             };
             complain(&format!("No instance answers at {url}: reading the lake in {}.", path.display()));
-            from_lake(&path, &query.sql).await
+            from_lake(&path, limits, &query.sql).await
         }
         Err(Unanswered::Unreachable(error) | Unanswered::Failed(error)) => Err(error),
         Ok(answer) => Ok(answer),
@@ -105,10 +109,11 @@ fn refusal(status: u16, body: &[u8]) -> anyhow::Error {
     }
 }
 
-async fn from_lake(path: &Path, sql: &str) -> anyhow::Result<Answer> {
+async fn from_lake(path: &Path, limits: QueryPlan, sql: &str) -> anyhow::Result<Answer> {
     let folder = path.to_owned();
     let lake = tokio::task::spawn_blocking(move || Lake::open_read_only(folder)).await??;
-    let query = lake.query(sql, QueryLimits::default()).await?;
+    lake.set_query(limits);
+    let query = lake.query(sql, lake.limits()).await?;
     let schema = query.schema.clone();
     Ok(Answer { schema, batches: query.collect().await? })
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | receivers, processors, exporters, pipelines | restarts what changed |
 //! | `dashboard`, `health_check`, own metrics' Prometheus endpoints | starts, restarts, stops; a socket whose endpoint stays is kept |
-//! | `lake`: `flush_interval`, `flush_size`, `accept`, `maintenance`, `retention`, `rollups` | applies |
+//! | `lake`: `flush_interval`, `flush_size`, `accept`, `query`, `maintenance`, `retention`, `rollups` | applies |
 //! | `service::telemetry`: level of logs, readers that push, traces | applies |
 //! | the lake's and the log's place, size and columns; `logs::encoding`, `metrics::level`, `resource`; `admission` | says that it takes a restart |
 
@@ -74,6 +74,10 @@ impl App {
         if let (Some(lake), Some(limits)) = (&self.lake, self.stores.new_accept(&stores)) {
             lake.set_accepts(limits);
             what.push_str("; the lake takes the times it is told now");
+        }
+        if let (Some(lake), Some(query)) = (&self.lake, self.stores.new_query(&stores)) {
+            lake.set_query(query);
+            what.push_str("; queries have the limits they are told now");
         }
         if let (Some(lake), Some(maintenance)) = (&self.lake, self.stores.new_maintenance(&stores)) {
             lake.set_maintenance(maintenance);

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use catchment_pipeline::log::Position;
 
+use crate::config::QueryPlan;
 use crate::hot::TableRows;
 use crate::lake::{Lake, lock};
 use crate::maintain::MaintenanceReport;
@@ -79,6 +80,16 @@ impl Lake {
         self.engine().query(sql, limits, self.shared().snapshot()).await
     }
 
+    /// What a query may use, by the configuration; a door that lets queries in gives so much or less.
+    pub fn limits(&self) -> QueryLimits {
+        self.engine().limits()
+    }
+
+    /// For queries to come.
+    pub fn set_query(&self, plan: QueryPlan) {
+        self.engine().set_plan(plan);
+    }
+
     /// Sorted by name.
     pub fn metrics(&self) -> Vec<MetricInfo> {
         let catalog = lock(&self.shared().catalog);
@@ -102,7 +113,7 @@ impl Lake {
             "SELECT metric_name, series_id, resource_id, attributes, resource_attributes FROM series \
              WHERE {conditions} ORDER BY metric_name, resource_id, series_id LIMIT {limit}"
         );
-        let rows = self.query(&sql, QueryLimits::default()).await?.collect().await?;
+        let rows = self.query(&sql, self.limits()).await?.collect().await?;
         let mut all = Vec::new();
         for rows in &rows {
             let (metrics, own, resource) = (strings(rows, 0)?, strings(rows, 3)?, strings(rows, 4)?);
@@ -132,7 +143,7 @@ impl Lake {
             }
         }
         let sql = format!("SELECT DISTINCT value FROM ({sql}) WHERE value IS NOT NULL ORDER BY value LIMIT {limit}");
-        let rows = self.query(&sql, QueryLimits::default()).await?.collect().await?;
+        let rows = self.query(&sql, self.limits()).await?.collect().await?;
         let values = rows.iter().map(|rows| strings(rows, 0)).collect::<Result<Vec<_>, _>>()?;
         Ok(values.into_iter().flatten().collect())
     }

@@ -10,7 +10,12 @@
 //!     promoted: { team: string }     # resource attributes that become typed columns, besides the default ones
 //!     maintenance: {...}             # see `maintain::policy`
 //!     retention: { metrics: 15d }
-//!     query: { max_concurrent: 8, metadata_cache: 64MiB }   # SQL from all doors together; footers of files kept in memory
+//!     query:                         # SQL from all doors
+//!       memory: 256MiB               # of one query's operators; past it they spill to disk or fail
+//!       timeout: 30s                 # from asking to the last row
+//!       max_rows: 1000000            # of one answer
+//!       max_concurrent: 8            # all doors together
+//!       metadata_cache: 64MiB        # footers and page indexes of files kept in memory
 //!     log: { path: ./data/log, max_size: 1GiB, memory: false }
 //! ```
 
@@ -27,6 +32,8 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_SIZE: u64 = 64 << 20;
 const SMALLEST_SIZE: u64 = 1 << 20;
+/// What a sort takes before it can spill.
+const SMALLEST_MEMORY: u64 = 16 << 20;
 /// A day less than raw metrics are kept by default: what was acknowledged is not dropped as too old at once.
 const DEFAULT_LATE: Duration = Duration::from_secs(14 * 86_400);
 /// As Prometheus and Mimir have it.
@@ -49,9 +56,15 @@ pub struct LakePlan {
     pub query: QueryPlan,
 }
 
-/// What all queries share, whoever asks; what one may use is up to who lets it in.
+/// What one query may use and what all share, through whatever door they come. A door may give less.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryPlan {
+    /// Bytes of one query's operators.
+    pub memory: u64,
+    /// From the call to the last row.
+    pub timeout: Duration,
+    /// Of one answer.
+    pub max_rows: u64,
     /// Queries that run at once; others wait, on their own deadline.
     pub max_concurrent: usize,
     /// Bytes of Parquet footers and page indexes kept.
@@ -60,7 +73,13 @@ pub struct QueryPlan {
 
 impl Default for QueryPlan {
     fn default() -> QueryPlan {
-        QueryPlan { max_concurrent: 8, metadata_cache: 64 << 20 }
+        QueryPlan {
+            memory: 256 << 20,
+            timeout: Duration::from_secs(30),
+            max_rows: 1_000_000,
+            max_concurrent: 8,
+            metadata_cache: 64 << 20,
+        }
     }
 }
 
@@ -68,6 +87,19 @@ impl QueryPlan {
     fn read(section: Option<Section>) -> QueryPlan {
         let mut plan = QueryPlan::default();
         if let Some(mut section) = section {
+            plan.memory = section.or("memory", ByteSize(plan.memory)).0;
+            if plan.memory < SMALLEST_MEMORY {
+                let what = format!("{} bytes is too little to sort or group anything", plan.memory);
+                section.mistake("memory", what, format!("at least {}MiB", SMALLEST_MEMORY >> 20));
+            }
+            plan.timeout = section.or("timeout", plan.timeout);
+            if plan.timeout.is_zero() {
+                section.mistake("timeout", "no time at all", "write a duration, e.g. 30s");
+            }
+            plan.max_rows = section.or("max_rows", plan.max_rows);
+            if plan.max_rows == 0 {
+                section.mistake("max_rows", "every answer would be too long", "at least 1");
+            }
             plan.max_concurrent = section.or("max_concurrent", plan.max_concurrent);
             if plan.max_concurrent == 0 {
                 section.mistake("max_concurrent", "no query would ever run", "at least 1");
@@ -194,6 +226,16 @@ mod tests {
         assert_eq!((mistakes(&yaml), limits(&yaml).late), (String::new(), Some(365 * day)));
         assert_eq!(limits("accept: {late: 0, future: 0}"), TimeLimits { late: None, future: None });
         assert_eq!(plan.promoted.get("team").map(String::as_str), Some("string"));
+        assert_eq!(plan.query, QueryPlan::default());
+        let yaml = "query: {memory: 1GiB, timeout: 2m, max_rows: 5, max_concurrent: 3, metadata_cache: 1MiB}";
+        let query = QueryPlan {
+            memory: 1 << 30,
+            timeout: Duration::from_secs(120),
+            max_rows: 5,
+            max_concurrent: 3,
+            metadata_cache: 1 << 20,
+        };
+        assert_eq!(LakePlan::read(&mut Section::parse(yaml)).query, query);
     }
 
     #[test]
@@ -202,6 +244,9 @@ mod tests {
         assert!(mistakes("path: s3://bucket/lake").contains("`s3://` is not built yet"));
         assert!(mistakes("flush_interval: 10ms").contains("too short"));
         assert!(mistakes("query: {max_concurrent: 0}").contains("no query would ever run"));
+        assert!(mistakes("query: {memory: 1MiB}").contains("too little"));
+        assert!(mistakes("query: {timeout: 0s}").contains("no time at all"));
+        assert!(mistakes("query: {max_rows: 0}").contains("too long"));
         assert!(mistakes("flush_size: 10").contains("too little"));
         assert!(mistakes("promoted: {team: text}").contains("`text` is not one of"));
     }

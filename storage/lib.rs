@@ -42,5 +42,5 @@ pub use maintain::{
     RollupPlan,
 };
 pub use sql::{
-    Query, QueryError, QueryErrorKind, QueryLimits, Rendered, Tables, Template, Variable, Variables, Window,
+    Query, QueryError, QueryErrorKind, QueryLimits, RaisedBy, Rendered, Tables, Template, Variable, Variables, Window,
 };

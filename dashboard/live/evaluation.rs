@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use catchment_pipeline::log::Position;
-use catchment_storage::Changed;
+use catchment_storage::{Changed, QueryLimits};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -22,8 +22,9 @@ use super::protocol::Mode;
 use super::rows;
 use super::stream::{Stream, reach};
 use super::window::{self, Window, floor};
-use crate::data::{Limits, Newest, Select};
+use crate::data::{Newest, Select};
 use crate::problem::Problem;
+use crate::query::late;
 
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_FACTOR: u32 = 4;
@@ -69,8 +70,22 @@ impl Evaluator {
     pub async fn run(mut self) {
         self.hub.ready().await;
         let mut changes = self.hub.data().changes();
-        while self.wait(&mut changes).await {
-            let result = self.evaluate().await;
+        loop {
+            let seen = self.seen;
+            if !self.wait(&mut changes).await {
+                return;
+            }
+            let stream = self.stream.clone();
+            let result = tokio::select! {
+                biased;
+                result = self.evaluate() => result,
+                () = stream.unwatched() => {
+                    // The query is dropped, and with it cancelled: who comes next asks anew.
+                    self.seen = seen;
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            };
             let pause = match &result {
                 Ok(()) if self.stream.key.mode == Mode::Table => TABLE_PAUSE,
                 Ok(()) => PAUSE,
@@ -204,12 +219,11 @@ impl Evaluator {
 
     async fn ask(&mut self, part: Part) -> Result<Answer, Problem> {
         let limits = self.hub.limits();
-        let late =
-            || Problem::timeout(format!("no answer within {:?}; ask for less, or raise `query_timeout`", limits.time));
-        timeout(limits.time, self.gather(part, limits)).await.unwrap_or_else(|_| Err(late()))
+        let late = late(&limits);
+        timeout(limits.deadline, self.gather(part, limits)).await.unwrap_or(Err(late))
     }
 
-    async fn gather(&mut self, part: Part, limits: Limits) -> Result<Answer, Problem> {
+    async fn gather(&mut self, part: Part, limits: QueryLimits) -> Result<Answer, Problem> {
         let (key, data) = (&self.stream.key, self.hub.data());
         let window = catchment_storage::Window {
             from: part.from.unwrap_or(part.window.from).saturating_mul(1000),
@@ -218,12 +232,16 @@ impl Evaluator {
             step: Duration::from_millis(key.step.unsigned_abs()),
         };
         let select = Select { template: &self.stream.template, variables: &key.variables, window, newest: None };
-        let newest = |time: &str| Newest { time: time.to_owned(), rows: key.limit + 1 };
+        let limit = key.limit.min(limits.max_rows.saturating_sub(1)).max(1);
+        let newest = |time: &str| Newest { time: time.to_owned(), rows: limit + 1 };
+        // Of tables and rows no more are taken than `limit`, and that there are more is said.
+        let max_rows = if key.mode == Mode::Series { limits.max_rows } else { usize::MAX };
+        let limits = QueryLimits { max_rows, ..limits };
         let mut rows = match self.time.as_deref() {
             Some(time) if key.mode == Mode::Rows => {
-                data.select(&Select { newest: Some(newest(time)), ..select.clone() }, limits).await?
+                data.select(&Select { newest: Some(newest(time)), ..select.clone() }, limits.clone()).await?
             }
-            _ => data.select(&select, limits).await?,
+            _ => data.select(&select, limits.clone()).await?,
         };
         let columns = rows::Columns::of(&rows.schema)?;
         let asked_newest = self.time.is_some();
@@ -234,7 +252,7 @@ impl Evaluator {
             rows = data.select(&Select { newest: Some(newest(time)), ..select }, limits).await?;
         }
         let window = Window { from: part.from.unwrap_or(part.window.from), to: part.window.to };
-        Gather::new(key.mode, columns, window, key.step, key.limit)?.run(rows).await
+        Gather::new(key.mode, columns, window, key.step, limit)?.run(rows).await
     }
 
     /// The whole result: what is held, with its tail replaced. `None`: they do not fit together.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use catchment_pipeline::engine::status::Snapshot;
-use catchment_storage::Template;
+use catchment_storage::{QueryLimits, Template};
 use futures::FutureExt;
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
@@ -23,7 +23,7 @@ use super::lock;
 use super::mailbox::Mailbox;
 use super::stream::{Key, Resume, Stream};
 use crate::Sources;
-use crate::data::{Data, Limits};
+use crate::data::Data;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
@@ -39,7 +39,7 @@ pub struct Hub {
     data: Arc<dyn Data>,
     snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
     clock: Clock,
-    limits: Limits,
+    settings: Settings,
     max_streams: usize,
     streams: Mutex<Streams>,
     next: AtomicU64,
@@ -72,7 +72,7 @@ impl Hub {
             data: sources.lake.clone()?,
             snapshot: sources.status.clone(),
             clock,
-            limits: Limits { time: settings.query_timeout, memory: settings.max_query_memory },
+            settings: settings.clone(),
             max_streams: settings.max_live_streams,
             streams: Mutex::default(),
             next: AtomicU64::new(1),
@@ -94,8 +94,9 @@ impl Hub {
         (self.clock)()
     }
 
-    pub fn limits(&self) -> Limits {
-        self.limits
+    /// Of one evaluation, as they are now.
+    pub fn limits(&self) -> QueryLimits {
+        self.settings.limits(self.data.limits())
     }
 
     pub fn shutdown(&self) -> &CancellationToken {

@@ -101,6 +101,13 @@ impl Stream {
         !lock(&self.state).watchers.is_empty()
     }
 
+    /// Once nobody watches it.
+    pub async fn unwatched(&self) {
+        while self.is_watched() {
+            self.woken.notified().await;
+        }
+    }
+
     pub fn take_looked_at(&self) -> bool {
         std::mem::take(&mut lock(&self.state).looked_at)
     }

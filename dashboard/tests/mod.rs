@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
 use catchment_pipeline::engine::status as engine;
-use catchment_storage::{Changed, LakeStats, MetricInfo, SeriesFilter, SeriesInfo, TableStats, Tables};
+use catchment_storage::{Changed, LakeStats, MetricInfo, QueryLimits, SeriesFilter, SeriesInfo, TableStats, Tables};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use serde_json::{Value, json};
@@ -24,8 +24,9 @@ type Stream = BoxStream<'static, Result<RecordBatch, Problem>>;
 /// Answers `rows <n>` and whatever the statements below are; anything else is bad SQL.
 #[derive(Default)]
 struct Fake {
-    /// `stall` sends one row, then waits for ever; dropping it is told here.
+    /// `stall` sends one row, then waits for ever, `silent` sends none; dropping them is told here.
     dropped: Mutex<Option<oneshot::Sender<()>>>,
+    begun: tokio::sync::Notify,
 }
 
 fn numbers(from: i64, n: i64) -> RecordBatch {
@@ -47,9 +48,14 @@ impl Drop for Told {
 
 #[async_trait]
 impl Data for Fake {
+    fn limits(&self) -> QueryLimits {
+        QueryLimits::default()
+    }
+
     async fn query(&self, sql: &str, _: QueryLimits) -> Result<Rows, Problem> {
         let failed = || Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "out of memory"));
         let told = Told(self.dropped.lock().unwrap().take());
+        self.begun.notify_one();
         let stream: Stream = match sql.split_once(' ').unwrap_or((sql, "")) {
             ("rows", n) => {
                 let n: i64 = n.parse().unwrap();
@@ -63,6 +69,11 @@ impl Data for Fake {
             ("stall", _) => stream::iter([Ok(numbers(0, 1))])
                 .chain(stream::pending())
                 .inspect(move |_| {
+                    let _ = &told;
+                })
+                .boxed(),
+            ("silent", _) => stream::pending()
+                .inspect(move |_: &Result<RecordBatch, Problem>| {
                     let _ = &told;
                 })
                 .boxed(),

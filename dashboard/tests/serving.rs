@@ -32,7 +32,7 @@ async fn answers_in_every_form() {
 
 #[tokio::test]
 async fn a_limit_cuts_and_the_servers_own_cap_is_never_silent() {
-    let settings = Settings { max_rows: 6_000, ..settings() };
+    let settings = Settings { max_rows: Some(6_000), ..settings() };
     let server = start(settings, Some(Arc::default()), snapshot()).await;
     let cut = json_of(server.ask(json!({"sql": "rows 7000", "limit": 5500}), "*/*").await).await;
     assert_eq!((&cut["row_count"], &cut["truncated"]), (&json!(5500), &json!(true)));
@@ -89,34 +89,42 @@ async fn a_panic_while_answering_is_not_an_end() {
     assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200);
 }
 
-async fn cancelled_when_the_client_leaves(sql: &str) {
+/// Leaves once the answer has begun, or, when none will, once the query runs.
+async fn cancelled_when_the_client_leaves(sql: &str, accept: &str) {
     let (told, dropped) = oneshot::channel();
-    let lake = Arc::new(Fake { dropped: Mutex::new(Some(told)) });
-    let server = start(settings(), Some(lake), snapshot()).await;
+    let lake = Arc::new(Fake { dropped: Mutex::new(Some(told)), ..Fake::default() });
+    let server = start(settings(), Some(lake.clone()), snapshot()).await;
     let mut connection = TcpStream::connect(server.address).await.unwrap();
     let body = json!({ "sql": sql }).to_string();
     let head = format!(
-        "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     connection.write_all(head.as_bytes()).await.unwrap();
-    let mut first = [0; 12];
-    connection.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200");
+    if sql == "silent" {
+        timeout(SOON, lake.begun.notified()).await.expect("the query runs");
+    } else {
+        let mut first = [0; 12];
+        connection.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+    }
     drop(connection);
     timeout(SOON, dropped).await.expect("the query is cancelled").unwrap();
 }
 
 #[tokio::test]
 async fn a_query_ends_with_its_client() {
-    cancelled_when_the_client_leaves("stall").await;
-    cancelled_when_the_client_leaves("endless").await;
+    for accept in ["application/json", "application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream"] {
+        cancelled_when_the_client_leaves("stall", accept).await;
+        cancelled_when_the_client_leaves("endless", accept).await;
+        cancelled_when_the_client_leaves("silent", accept).await;
+    }
 }
 
 #[tokio::test]
 async fn a_query_ends_with_its_time_even_when_the_client_does_not_read() {
     let (told, dropped) = oneshot::channel();
-    let lake = Arc::new(Fake { dropped: Mutex::new(Some(told)) });
+    let lake = Arc::new(Fake { dropped: Mutex::new(Some(told)), ..Fake::default() });
     let server = start(settings(), Some(lake), snapshot()).await;
     let unread = server.ask(json!({"sql": "endless", "timeout": 0.2}), "*/*").await;
     timeout(SOON, dropped).await.expect("the query is cancelled").unwrap();
@@ -300,6 +308,19 @@ async fn health_check_answers_as_the_collector_does() {
     assert_eq!(json_of(up).await, expected);
     ready.store(false, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 503);
+}
+
+#[test]
+fn the_dashboard_gives_what_the_lake_gives_or_less() {
+    let lake = QueryLimits { memory: 100 << 20, ..QueryLimits::default() };
+    assert_eq!(Settings::default().limits(lake.clone()), lake);
+    let more = Settings { max_query_memory: Some(1 << 30), query_timeout: Some(2 * lake.deadline), ..settings() };
+    assert_eq!(more.limits(lake.clone()), lake);
+    let less = Settings { max_rows: Some(5), query_timeout: Some(Duration::from_secs(1)), ..settings() };
+    let limits = less.limits(lake.clone());
+    assert_eq!((limits.max_rows, limits.deadline, limits.memory), (5, Duration::from_secs(1), 100 << 20));
+    assert_eq!(limits.raised_by.max_rows, "`max_rows` of the dashboard");
+    assert_eq!(limits.raised_by.memory, lake.raised_by.memory);
 }
 
 #[test]

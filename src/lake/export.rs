@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::json::LineDelimitedWriter;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use catchment_storage::{Lake, QueryLimits};
+use catchment_storage::{Lake, QueryLimits, RaisedBy};
 use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -24,8 +24,13 @@ use crate::cli::Export;
 use crate::control::{self, Answer, Request};
 
 /// An export goes on for as long as it takes, and has as many rows as there are; only its memory is bounded.
-const LIMITS: QueryLimits =
-    QueryLimits { deadline: Duration::from_secs(30 * 86_400), max_rows: usize::MAX, memory: 256 << 20, rollups: false };
+const LIMITS: QueryLimits = QueryLimits {
+    deadline: Duration::from_secs(30 * 86_400),
+    max_rows: usize::MAX,
+    memory: 256 << 20,
+    rollups: false,
+    raised_by: RaisedBy::NOTHING,
+};
 /// Rows of a Parquet row group, which is in memory until it is written.
 const ROW_GROUP: usize = 131_072;
 const ZSTD: i32 = 3;

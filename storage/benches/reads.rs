@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 //! How long queries over a lake of hundreds of files take, planning and running apart. `cargo bench -p catchment-storage
-//! --bench reads [-- FILTER]`; BENCH_LAKE names a folder to keep the lake in and to use again.
+//! --bench reads [-- FILTER]`; BENCH_LAKE names a folder to keep the lake in and to use again, BENCH_MEMORY the MiB that a query
+//! has, BENCH_EXPLAIN prints what each did (`spill_count`, rows, pages left out).
 //!
 //! 100 hosts with 20 metrics of 5 series each, a point each 15 s for two hours: 4.8 million points in 480 files, one a
 //! point of time; and once more when those are merged.
@@ -25,6 +26,8 @@ const METRICS: usize = 20;
 const SERIES: usize = 5;
 const STEPS: i64 = 480;
 const RUNS: usize = 20;
+/// Of queries that take seconds.
+const FEW_RUNS: usize = 3;
 
 fn main() {
     let kept = std::env::var_os("BENCH_LAKE").map(PathBuf::from);
@@ -81,7 +84,8 @@ fn main() {
         ),
         ("last point of every series, latest", "SELECT ts, metric_name, host_name, attributes, value FROM latest".to_owned()),
     ];
-    let queries = queries.iter().filter(|(what, _)| what.contains(only.as_str())).collect::<Vec<_>>();
+    let whole = whole();
+    let queries = queries.iter().chain(&whole).filter(|(what, _)| what.contains(only.as_str())).collect::<Vec<_>>();
     for (what, sql) in &queries {
         measure(&lake, &runtime, what, sql);
         if std::env::var_os("BENCH_EXPLAIN").is_some() {
@@ -93,15 +97,49 @@ fn main() {
     println!("merged in {:?}, {} files", started.elapsed(), lake.stats().tables[0].files);
     for (what, sql) in &queries {
         measure(&lake, &runtime, what, sql);
+        if std::env::var_os("BENCH_EXPLAIN").is_some() {
+            explain(&lake, &runtime, sql);
+        }
     }
+}
+
+/// Of every row, and more than a query's memory holds: they spill.
+fn whole() -> Vec<(&'static str, String)> {
+    let last = HOSTS as i64 * (METRICS * SERIES) as i64 * STEPS - 10;
+    let query = |what, sql: &str| (what, sql.replace("$last", &last.to_string()));
+    vec![
+        query("spills: values in order", "SELECT series_id, ts, value FROM metrics ORDER BY value, ts OFFSET $last"),
+        query("spills: all columns in order", "SELECT * FROM metrics ORDER BY value, ts OFFSET $last"),
+        query(
+            "spills: by labels and value",
+            "SELECT attributes, host_name, metric_name, value FROM metrics ORDER BY 1, 2, 3, 4 OFFSET $last",
+        ),
+        query("spills: groups", "SELECT count(*) FROM (SELECT series_id, ts, avg(value) FROM metrics GROUP BY 1, 2)"),
+        query(
+            "spills: groups of text",
+            "SELECT count(*) FROM (SELECT DISTINCT attributes, host_name, metric_name, ts, value FROM metrics)",
+        ),
+        query(
+            "spills: a window",
+            "SELECT max(d) FROM (SELECT value - lag(value) OVER (PARTITION BY series_id ORDER BY ts) AS d FROM metrics)",
+        ),
+        query("spills: distinct values", "SELECT count(DISTINCT value), count(DISTINCT series_id) FROM metrics"),
+    ]
+}
+
+fn limits() -> QueryLimits {
+    let mib = std::env::var("BENCH_MEMORY").ok().map(|mib| mib.parse::<usize>().unwrap());
+    let default = QueryLimits::default();
+    QueryLimits { memory: mib.map_or(default.memory, |mib| mib << 20), deadline: Duration::from_secs(600), ..default }
 }
 
 fn measure(lake: &Lake, runtime: &tokio::runtime::Runtime, what: &str, sql: &str) {
     let (mut plans, mut all, mut rows) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..RUNS {
+    let runs = if what.starts_with("spills") { FEW_RUNS } else { RUNS };
+    for _ in 0..runs {
         let started = Instant::now();
         let answer = runtime.block_on(async {
-            let query = lake.query(sql, QueryLimits::default()).await?;
+            let query = lake.query(sql, limits()).await?;
             plans.push(started.elapsed());
             query.collect().await
         });
@@ -119,16 +157,16 @@ fn measure(lake: &Lake, runtime: &tokio::runtime::Runtime, what: &str, sql: &str
     all.sort();
     println!(
         "{what}: {rows} rows, planned in {:?} at p50, answered in {:?} at p50 and {:?} at most, {first:?} the first time",
-        plans[RUNS / 2],
-        all[RUNS / 2],
-        all[RUNS - 1]
+        plans[runs / 2],
+        all[runs / 2],
+        all[runs - 1]
     );
 }
 
 /// BENCH_EXPLAIN prints what a query did.
 fn explain(lake: &Lake, runtime: &tokio::runtime::Runtime, sql: &str) {
     let sql = format!("EXPLAIN ANALYZE {sql}");
-    let answer = runtime.block_on(async { lake.query(&sql, QueryLimits::default()).await?.collect().await });
+    let answer = runtime.block_on(async { lake.query(&sql, limits()).await?.collect().await });
     match answer {
         Ok(answer) => println!("{}", arrow::util::pretty::pretty_format_batches(&answer).unwrap()),
         Err(error) => println!("{}", error.message),

@@ -25,7 +25,7 @@ use crate::hot::Chunk;
 use crate::lake::{Lake, Shared, lock};
 use crate::opening::load_catalog;
 use crate::schema::{LakeTable, Rolled, Step, TABLES};
-use crate::sql::{QueryError, QueryErrorKind, QueryLimits, Snapshot, TableSnapshot};
+use crate::sql::{QueryError, QueryErrorKind, QueryLimits, RaisedBy, Snapshot, TableSnapshot};
 
 /// Rows judged at once.
 const BATCH: usize = 65_536;
@@ -36,8 +36,13 @@ const PASSES: usize = 3;
 /// How long queries that read what is erased are waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Of one batch.
-const LIMITS: QueryLimits =
-    QueryLimits { deadline: Duration::from_secs(600), max_rows: usize::MAX, memory: 256 << 20, rollups: false };
+const LIMITS: QueryLimits = QueryLimits {
+    deadline: Duration::from_secs(600),
+    max_rows: usize::MAX,
+    memory: 256 << 20,
+    rollups: false,
+    raised_by: RaisedBy::NOTHING,
+};
 
 /// What [`Lake::erase`] did.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -28,8 +27,9 @@ use super::error::{QueryError, QueryErrorKind};
 use super::rollup::ChooseRollups;
 use super::scan::STORE;
 use super::tables::{CATALOG, Names, SCHEMA};
-use super::{Query, QueryLimits, Snapshot, Tables, functions, guard, projections};
+use super::{Query, QueryLimits, RaisedBy, Snapshot, Tables, functions, guard, projections};
 use crate::config::QueryPlan;
+use crate::lake::lock;
 
 /// Virtual; only what is used becomes real. Enough for the deepest statement `guard` lets through, in a debug build.
 const STACK: usize = 64 << 20;
@@ -43,6 +43,7 @@ pub(crate) struct Engine {
     /// What every query begins with: its functions and rules take longer to make than most queries to plan.
     session: Arc<SessionState>,
     running: Arc<Semaphore>,
+    plan: Mutex<QueryPlan>,
 }
 
 type Rows = Result<RecordBatch, QueryError>;
@@ -58,7 +59,7 @@ impl Engine {
             .enable_time()
             .build()?;
         let mut builder = RuntimeEnvBuilder::new()
-            .with_metadata_cache_limit(usize::try_from(plan.metadata_cache).unwrap_or(usize::MAX))
+            .with_metadata_cache_limit(bytes(plan.metadata_cache))
             .with_max_temp_directory_size(SPILL);
         if let Some(spill) = spill {
             builder = builder.with_temp_file_path(spill);
@@ -70,8 +71,38 @@ impl Engine {
         Ok(Engine {
             runtime: Some(runtime),
             session,
-            running: Arc::new(Semaphore::new(plan.max_concurrent.min(Semaphore::MAX_PERMITS))),
+            running: Arc::new(Semaphore::new(places(plan))),
+            plan: Mutex::new(plan.clone()),
         })
+    }
+
+    pub(crate) fn limits(&self) -> QueryLimits {
+        QueryLimits::from(&*lock(&self.plan))
+    }
+
+    /// For queries to come; those that run go on as they began.
+    pub(crate) fn set_plan(&self, new: QueryPlan) {
+        let mut plan = lock(&self.plan);
+        self.session
+            .runtime_env()
+            .cache_manager
+            .get_file_metadata_cache()
+            .update_cache_limit(bytes(new.metadata_cache));
+        let (had, wanted) = (places(&plan), places(&new));
+        self.running.add_permits(wanted.saturating_sub(had));
+        if wanted < had {
+            // Places that are taken are given up as they become free.
+            let (running, fewer) = (self.running.clone(), u32::try_from(had - wanted).unwrap_or(u32::MAX));
+            let give_up = async move {
+                if let Ok(places) = running.acquire_many_owned(fewer).await {
+                    places.forget();
+                }
+            };
+            if let Some(runtime) = &self.runtime {
+                runtime.spawn(give_up);
+            }
+        }
+        *plan = new;
     }
 
     /// Returns once the statement is planned.
@@ -172,7 +203,7 @@ impl Run {
                 Ok(Ok(Ok(()))) => return,
                 Ok(Ok(Err(error))) => error,
                 Ok(Err(_)) => QueryError::internal("the query failed in a way it should not; the rest goes on"),
-                Err(_) => timed_out(self.limits.deadline),
+                Err(_) => timed_out(&self.limits),
             },
             () = rows.closed() => return,
         };
@@ -194,11 +225,12 @@ impl Run {
         }
         let mut sent = 0;
         while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(QueryError::from_datafusion)?;
+            let batch = batch.map_err(|error| self.limits.explain(error))?;
             sent += batch.num_rows();
             if sent > self.limits.max_rows {
                 let most = self.limits.max_rows;
-                return Err(QueryError::too_large(format!("more than {most} rows: narrow the query or add LIMIT")));
+                let advice = RaisedBy::advice(self.limits.raised_by.max_rows);
+                return Err(QueryError::too_large(format!("more than {most} rows: add a LIMIT, {advice}")));
             }
             if batch.num_rows() > 0 && rows.send(Ok(batch)).await.is_err() {
                 return Ok(());
@@ -219,7 +251,7 @@ impl Run {
         bounds::check(&plan).map_err(QueryError::from_datafusion)?;
         let plan = state.create_physical_plan(&plan).await.map_err(QueryError::from_datafusion)?;
         let stream = self.task(&state).and_then(|task| execute_stream(plan, task));
-        stream.map_err(QueryError::from_datafusion)
+        stream.map_err(|error| self.limits.explain(error))
     }
 
     /// Of this query: its snapshot, its `now()`.
@@ -244,6 +276,15 @@ impl Run {
     }
 }
 
-fn timed_out(after: Duration) -> QueryError {
-    QueryError::new(QueryErrorKind::TimedOut, format!("the query took longer than {after:?}"))
+fn places(plan: &QueryPlan) -> usize {
+    plan.max_concurrent.min(Semaphore::MAX_PERMITS)
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+fn timed_out(limits: &QueryLimits) -> QueryError {
+    let advice = RaisedBy::advice(limits.raised_by.deadline);
+    QueryError::new(QueryErrorKind::TimedOut, format!("the query took longer than {:?}: {advice}", limits.deadline))
 }

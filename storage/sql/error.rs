@@ -2,6 +2,8 @@
 
 use datafusion::error::DataFusionError;
 
+use super::{QueryLimits, RaisedBy};
+
 /// Whose move it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryErrorKind {
@@ -59,6 +61,23 @@ impl QueryError {
         };
         mapped.position = mapped.position.or(span.map(|span| (span.start.line, span.start.column)));
         mapped
+    }
+}
+
+impl QueryLimits {
+    /// What failed while a query ran, with the setting that gives it more where it was one of these limits.
+    pub(super) fn explain(&self, error: DataFusionError) -> QueryError {
+        let out_of_memory = match error.find_root() {
+            DataFusionError::ResourcesExhausted(what) => what.contains("Failed to allocate"),
+            _ => false,
+        };
+        let error = QueryError::from_datafusion(error);
+        if !out_of_memory {
+            return error;
+        }
+        let (mib, advice) = (self.memory.div_ceil(1 << 20), RaisedBy::advice(self.raised_by.memory));
+        let message = format!("the query needs more than its {mib} MiB of memory: {advice} ({})", error.message);
+        QueryError { message, ..error }
     }
 }
 

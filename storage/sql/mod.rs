@@ -32,6 +32,7 @@ use catchment_pipeline::log::Position;
 use futures::Stream;
 
 use crate::catalog::Catalog;
+use crate::config::QueryPlan;
 use crate::files::FileEntry;
 use crate::hot::Chunks;
 use crate::lake::lock;
@@ -45,8 +46,8 @@ pub use reads::Tables;
 pub use template::{Rendered, Template, Variable, Variables, Window};
 pub(crate) use views::COMPUTED;
 
-/// What one query may use.
-#[derive(Clone, Debug, PartialEq)]
+/// What one query may use; [`crate::Lake::limits`] has the lake's.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryLimits {
     /// From the call to the last row.
     pub deadline: Duration,
@@ -56,11 +57,50 @@ pub struct QueryLimits {
     pub memory: usize,
     /// Read rollups in the place of rows where they say the same.
     pub rollups: bool,
+    /// Which settings raise them, as errors say it.
+    pub raised_by: RaisedBy,
+}
+
+/// A setting by its name for each limit; empty: nothing does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaisedBy {
+    pub deadline: &'static str,
+    pub max_rows: &'static str,
+    pub memory: &'static str,
+}
+
+impl RaisedBy {
+    pub const LAKE: RaisedBy = RaisedBy {
+        deadline: "`timeout` in the lake's `query`",
+        max_rows: "`max_rows` in the lake's `query`",
+        memory: "`memory` in the lake's `query`",
+    };
+    pub const NOTHING: RaisedBy = RaisedBy { deadline: "", max_rows: "", memory: "" };
+
+    /// What to do about a limit.
+    pub fn advice(setting: &str) -> String {
+        match setting {
+            "" => "ask for less".to_owned(),
+            setting => format!("ask for less, or raise {setting}"),
+        }
+    }
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        QueryLimits { deadline: Duration::from_secs(30), max_rows: 1_000_000, memory: 256 << 20, rollups: true }
+        QueryLimits::from(&QueryPlan::default())
+    }
+}
+
+impl From<&QueryPlan> for QueryLimits {
+    fn from(plan: &QueryPlan) -> QueryLimits {
+        QueryLimits {
+            deadline: plan.timeout,
+            max_rows: usize::try_from(plan.max_rows).unwrap_or(usize::MAX),
+            memory: usize::try_from(plan.memory).unwrap_or(usize::MAX),
+            rollups: true,
+            raised_by: RaisedBy::LAKE,
+        }
     }
 }
 

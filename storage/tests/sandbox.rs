@@ -7,7 +7,7 @@ use tempfile::tempdir;
 
 use super::data::{DAY, cpu};
 use super::{append, ask, lake, try_ask, try_ask_with, wait};
-use crate::{Lake, QueryErrorKind, QueryLimits};
+use crate::{Lake, QueryErrorKind, QueryLimits, QueryPlan};
 
 fn small() -> (tempfile::TempDir, Lake) {
     let folder = tempdir().unwrap();
@@ -170,18 +170,24 @@ fn limits_of_rows_time_and_memory() {
     let limits = QueryLimits { max_rows: 100, ..QueryLimits::default() };
     let error = try_ask_with(&lake, "SELECT * FROM metrics", limits.clone()).unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
+    assert_eq!(
+        error.message,
+        "more than 100 rows: add a LIMIT, ask for less, or raise `max_rows` in the lake's `query`"
+    );
     assert_eq!(try_ask_with(&lake, "SELECT * FROM metrics LIMIT 100", limits).unwrap().len(), 100);
 
     let started = Instant::now();
     let limits = QueryLimits { deadline: Duration::from_millis(300), ..QueryLimits::default() };
     let error = try_ask_with(&lake, FOREVER, limits).unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::TimedOut, "{error}");
+    assert!(error.message.contains("longer than 300ms: ask for less, or raise `timeout`"), "{error}");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 
     let limits = QueryLimits { memory: 100_000, ..QueryLimits::default() };
     let sql = "SELECT array_agg(a.attributes) FROM metrics a, metrics b";
     let error = try_ask_with(&lake, sql, limits).unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
+    assert!(error.message.contains("more than its 1 MiB of memory: ask for less, or raise `memory`"), "{error}");
 
     let limits = QueryLimits { memory: 20 << 20, ..QueryLimits::default() };
     let sql = "SELECT DISTINCT attributes, ts, value FROM metrics ORDER BY value LIMIT 5";
@@ -205,6 +211,35 @@ fn a_dropped_query_stops() {
         let limits = QueryLimits { deadline: Duration::from_secs(20), ..QueryLimits::default() };
         let rows = lake.query("SELECT count(*) FROM metrics", limits).await.unwrap().collect().await.unwrap();
         assert_eq!(rows[0].num_rows(), 1);
+    });
+}
+
+/// As a reload does it, while queries run.
+#[test]
+fn limits_change_for_queries_to_come() {
+    let (_folder, lake) = small();
+    for at in 2..=20 {
+        append(&lake, cpu(100, DAY), at);
+    }
+    let plan = QueryPlan { max_rows: 5, max_concurrent: 2, timeout: Duration::from_secs(120), ..QueryPlan::default() };
+    wait(async {
+        let forever = FOREVER.replace("count(*)", "a.value").replace("> 1e9", "> -1");
+        let mut running = lake.query(&forever, lake.limits()).await.unwrap();
+        running.next().await.unwrap().unwrap();
+        lake.set_query(plan);
+        let limits = lake.limits();
+        assert_eq!((limits.max_rows, limits.deadline), (5, Duration::from_secs(120)));
+        assert!(lake.query("SELECT * FROM metrics", limits.clone()).await.unwrap().collect().await.is_err());
+        assert!(lake.query("SELECT * FROM metrics LIMIT 5", limits).await.unwrap().collect().await.is_ok());
+        drop(running);
+        lake.set_query(QueryPlan { max_concurrent: 3, ..QueryPlan::default() });
+        let mut running = Vec::new();
+        for _ in 0..3 {
+            running.push(lake.query(&forever, lake.limits()).await.unwrap());
+        }
+        let fourth = QueryLimits { deadline: Duration::from_millis(200), ..lake.limits() };
+        let error = lake.query("SELECT 1", fourth).await.err().unwrap();
+        assert_eq!(error.kind, QueryErrorKind::TimedOut, "{error}");
     });
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringViewArray, TimestampNanosecondArray};
 use async_trait::async_trait;
 use catchment_pipeline::log::Position;
-use catchment_storage::{Changed, LakeStats, MetricInfo, SeriesFilter, SeriesInfo, Tables, Window};
+use catchment_storage::{Changed, LakeStats, MetricInfo, QueryLimits, SeriesFilter, SeriesInfo, Tables, Window};
 use futures::StreamExt;
 use futures::stream;
 use http::StatusCode;
 use tokio::sync::watch;
 
 use super::Point;
-use crate::data::{Data, Limits, Rows, Select};
+use crate::data::{Data, Rows, Select};
 use crate::problem::Problem;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -42,11 +42,34 @@ pub struct State {
 pub struct FakeLake {
     state: Mutex<State>,
     changes: watch::Sender<Position>,
+    /// Queries that were asked.
+    pub begun: watch::Sender<usize>,
+    /// Queries that were dropped before they were answered.
+    pub cancelled: watch::Sender<usize>,
+}
+
+struct Running<'a>(Option<&'a watch::Sender<usize>>);
+
+impl Running<'_> {
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|cancelled| cancelled.send_modify(|cancelled| *cancelled += 1));
+    }
 }
 
 impl Default for FakeLake {
     fn default() -> FakeLake {
-        FakeLake { state: Mutex::default(), changes: watch::Sender::new(0) }
+        FakeLake {
+            state: Mutex::default(),
+            changes: watch::Sender::new(0),
+            begun: watch::Sender::new(0),
+            cancelled: watch::Sender::new(0),
+        }
     }
 }
 
@@ -117,13 +140,20 @@ pub fn batch(points: &[Point]) -> RecordBatch {
 
 #[async_trait]
 impl Data for FakeLake {
-    async fn select(&self, select: &Select<'_>, _: Limits) -> Result<Rows, Problem> {
+    fn limits(&self) -> QueryLimits {
+        QueryLimits::default()
+    }
+
+    async fn select(&self, select: &Select<'_>, _: QueryLimits) -> Result<Rows, Problem> {
         let (position, takes, fails) = {
             let mut state = self.state();
             state.asked.push((select.window, select.newest.is_some()));
             (state.position, state.takes, state.fails.clone())
         };
+        self.begun.send_modify(|begun| *begun += 1);
+        let running = Running(Some(&self.cancelled));
         tokio::time::sleep(takes).await;
+        running.ended();
         if let Some(problem) = fails {
             return Err(problem);
         }
@@ -167,7 +197,7 @@ impl Data for FakeLake {
         "log"
     }
 
-    async fn query(&self, _: &str, _: Limits) -> Result<Rows, Problem> {
+    async fn query(&self, _: &str, _: QueryLimits) -> Result<Rows, Problem> {
         unreachable!()
     }
 

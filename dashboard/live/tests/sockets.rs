@@ -113,6 +113,23 @@ fn subscribe(id: u64, sql: &str) -> Value {
 }
 
 #[tokio::test]
+async fn an_evaluation_ends_with_its_subscription_or_connection() {
+    for unsubscribes in [true, false] {
+        let server = started().await;
+        server.lake.state().takes = Duration::from_secs(3600);
+        let (mut begun, mut cancelled) = (server.lake.begun.subscribe(), server.lake.cancelled.subscribe());
+        let mut page = server.page().await;
+        page.say(subscribe(1, "raw $range")).await;
+        timeout(SOON, begun.wait_for(|begun| *begun == 1)).await.expect("it runs").unwrap();
+        match unsubscribes {
+            true => page.say(json!({"op": "unsubscribe", "id": 1})).await,
+            false => drop(page),
+        }
+        timeout(SOON, cancelled.wait_for(|cancelled| *cancelled == 1)).await.expect("it is cancelled").unwrap();
+    }
+}
+
+#[tokio::test]
 async fn who_may_connect() {
     let server = started().await;
     for origin in ["http://evil.example", "null", "http://localhost:1"] {

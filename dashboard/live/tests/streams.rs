@@ -34,6 +34,39 @@ async fn a_result_then_only_what_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_evaluation_ends_with_the_last_who_watches() {
+    let world = World::new();
+    world.lake.append(&[(START - 5_000, "a", 2.0)]);
+    world.lake.state().takes = Duration::from_secs(3600);
+    let (first, second) = (world.client(&series()), world.client(&series()));
+    sleep(Duration::from_secs(1)).await;
+    first.leave();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(*world.lake.cancelled.borrow(), 0, "somebody still waits for it");
+    second.leave();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(*world.lake.cancelled.borrow(), 1);
+    // What was not looked at then is looked at when somebody comes.
+    world.lake.state().takes = Duration::ZERO;
+    let mut third = world.client(&series());
+    sleep(Duration::from_secs(1)).await;
+    assert!(third.take());
+    assert_eq!(third.values(), [(-10_000, 2.0)]);
+    // And so it is with what came after a first result.
+    world.lake.state().takes = Duration::from_secs(3600);
+    world.lake.append(&[(world.now(), "a", 4.0)]);
+    sleep(Duration::from_secs(1)).await;
+    third.leave();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(*world.lake.cancelled.borrow(), 2);
+    world.lake.state().takes = Duration::ZERO;
+    let mut fourth = world.client(&series());
+    sleep(Duration::from_secs(1)).await;
+    assert!(fourth.take());
+    assert_eq!(fourth.values().last().map(|(_, value)| *value), Some(4.0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn late_rows_are_right() {
     let world = World::new();
     world.lake.append(&[(START - 25_000, "a", 1.0), (START - 1_000, "a", 2.0)]);
