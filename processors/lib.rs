@@ -9,10 +9,13 @@ mod resource;
 #[cfg(test)]
 mod testing;
 
-use catchment_pipeline::component::ProcessorSpec;
+use catchment_pipeline::component::{ConnectorSpec, ProcessorSpec};
 
 pub const SPECS: &[&ProcessorSpec] =
     &[&attributes::SPEC, &batch::SPEC, &memory_limiter::SPEC, &redaction::SPEC, &resource::SPEC];
+
+/// Connectors: what ends pipelines and begins others. Sorted by kind.
+pub const CONNECTORS: &[&ConnectorSpec] = &[];
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ pub const REGISTRY: Registry<'static> = Registry {
     receivers: catchment_receivers::SPECS,
     processors: catchment_processors::SPECS,
     exporters: catchment_exporters::SPECS,
+    connectors: catchment_processors::CONNECTORS,
     extensions: extensions::SPECS,
 };
 

@@ -190,8 +190,10 @@ pub(crate) fn snapshot() -> Snapshot {
             taken_out_items: [("<i>", 1)].into(),
             put_in_items: Default::default(),
             held_items: 0,
+            backlog: None,
             last_error: failure(),
         }],
+        connectors: vec![],
         exporters: vec![engine::Exporter {
             id: "parquet".into(),
             kind: "parquet".into(),

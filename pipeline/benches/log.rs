@@ -46,7 +46,7 @@ async fn appends(folder: &Path, payload: &Bytes, senders: usize) {
             while begun.elapsed() < PER_RUN {
                 let from = Instant::now();
                 let batch = Batch::from_otlp(Signal::Metrics, payload.clone()).unwrap();
-                log.append(Entry { pipelines: pipelines.clone(), batch }).await.unwrap();
+                log.append(Entry::new(pipelines.clone(), batch)).await.unwrap();
                 sent.fetch_add(1, Relaxed);
                 worst = worst.max(from.elapsed());
             }
@@ -75,10 +75,7 @@ async fn replay(folder: &Path, payload: &Bytes) {
     let (log, _) = Log::open(folder, options.clone()).unwrap();
     drop(log.cursor("reader", pipelines.clone(), OnFull::Block, Start::Oldest).await.unwrap());
     for _ in 0..REQUESTS / 100 {
-        let entry = || Entry {
-            pipelines: pipelines.clone(),
-            batch: Batch::from_otlp(Signal::Metrics, payload.clone()).unwrap(),
-        };
+        let entry = || Entry::new(pipelines.clone(), Batch::from_otlp(Signal::Metrics, payload.clone()).unwrap());
         futures::future::join_all((0..100).map(|_| log.append(entry()))).await.into_iter().for_each(|at| {
             at.unwrap();
         });

@@ -52,6 +52,8 @@ pub struct Spec<P: ?Sized + 'static> {
 pub type ReceiverSpec = Spec<dyn ReceiverPlan>;
 pub type ProcessorSpec = Spec<dyn ProcessorPlan>;
 pub type ExporterSpec = Spec<dyn ExporterPlan>;
+/// Its `signals` are those of pipelines it ends; what it puts out is of [`ConnectorPlan::puts_out`].
+pub type ConnectorSpec = Spec<dyn ConnectorPlan>;
 /// What is not a stage of a pipeline: the lake, the dashboard. Its spec carries no signal.
 pub type ExtensionSpec = Spec<dyn ExtensionPlan>;
 
@@ -219,6 +221,14 @@ pub trait ProcessorPlan: Send + Sync {
 pub trait Processor: Send {
     /// Synchronous, no I/O, the clock passed in. Pushes what goes on into `out`.
     fn process(&mut self, batch: Batch, now: SystemTime, out: &mut Vec<Batch>) -> Result<(), Refused>;
+}
+
+/// Ends pipelines as an exporter does and begins others as a receiver does.
+pub trait ConnectorPlan: Send + Sync {
+    /// Of which signals the pipelines are that it may begin, when it ends one of `signal`.
+    fn puts_out(&self, signal: Signal) -> &'static [Signal];
+
+    fn build(&self, context: Context) -> anyhow::Result<Box<dyn Relay>>;
 }
 
 #[async_trait]

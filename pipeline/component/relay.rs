@@ -22,7 +22,8 @@ pub trait Relay: Send {
         None
     }
 
-    /// Puts out what is due at `now`. Two calls put out together what the second alone would have.
+    /// Puts out what is due at `now`. Two calls put out together what the second alone would have. After a crash calls that put nothing
+    /// out are not made again.
     fn tick(&mut self, _now: SystemTime, _out: &mut Out) {}
 
     /// It is taken out of the configuration: puts out all that it holds back.
@@ -50,6 +51,10 @@ impl Out {
     /// From a connector, to these pipelines only.
     pub fn push_to(&mut self, pipelines: Arc<[String]>, batch: Batch) {
         self.0.push((batch, Some(pipelines)));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn take(&mut self) -> Vec<(Batch, Option<Arc<[String]>>)> {
@@ -103,7 +108,6 @@ impl Tally {
     }
 
     /// While a relay is given again what it had seen before a restart.
-    #[allow(dead_code)]
     pub(crate) fn mute(&self, muted: bool) {
         self.muted.store(muted, Relaxed);
     }

@@ -11,8 +11,8 @@ use super::section::Section;
 use super::telemetry::Telemetry;
 use crate::batch::Signal;
 use crate::component::{
-    ExporterPlan, ExporterSpec, ExtensionPlan, ExtensionSpec, ProcessorPlan, ProcessorSpec, ReceiverPlan, ReceiverSpec,
-    Spec,
+    ConnectorPlan, ConnectorSpec, ExporterPlan, ExporterSpec, ExtensionPlan, ExtensionSpec, ProcessorPlan,
+    ProcessorSpec, ReceiverPlan, ReceiverSpec, Spec,
 };
 
 /// What can be configured.
@@ -21,6 +21,7 @@ pub struct Registry<'a> {
     pub receivers: &'a [&'static ReceiverSpec],
     pub processors: &'a [&'static ProcessorSpec],
     pub exporters: &'a [&'static ExporterSpec],
+    pub connectors: &'a [&'static ConnectorSpec],
     pub extensions: &'a [&'static ExtensionSpec],
 }
 
@@ -50,6 +51,7 @@ pub struct Plan {
     pub receivers: Vec<Planned<dyn ReceiverPlan>>,
     pub processors: Vec<Planned<dyn ProcessorPlan>>,
     pub exporters: Vec<Planned<dyn ExporterPlan>>,
+    pub connectors: Vec<Planned<dyn ConnectorPlan>>,
     /// In the order of `service::extensions`.
     pub extensions: Vec<Planned<dyn ExtensionPlan>>,
     pub pipelines: Vec<Pipeline>,
@@ -106,7 +108,9 @@ pub fn plan(
     let mut processors = define(&mut root, "processor", registry.processors, &report);
     let mut exporters = define(&mut root, "exporter", registry.exporters, &report);
     let mut extensions = define(&mut root, "extension", registry.extensions, &report);
-    no_connectors(&mut root, &report);
+    let mut connectors = define(&mut root, "connector", registry.connectors, &report);
+    connectors.no_namesakes(&receivers, &report);
+    connectors.no_namesakes(&exporters, &report);
 
     let mut pipelines = Vec::new();
     let mut telemetry = Telemetry::default();
@@ -129,24 +133,38 @@ pub fn plan(
                 };
                 pipelines.push(Pipeline {
                     signal,
-                    receivers: receivers.wire(&mut section, signal, &report),
-                    processors: processors.wire(&mut section, signal, &report),
-                    exporters: exporters.wire(&mut section, signal, &report),
+                    receivers: receivers.wire(&mut section, signal, &connectors, &report),
+                    processors: processors.wire(&mut section, signal, &connectors, &report),
+                    exporters: exporters.wire(&mut section, signal, &connectors, &report),
                     id,
                 });
             }
         }
     }
+    join(&mut connectors, &pipelines, &report);
     drop(root);
 
     let (receivers, processors) = (receivers.used(&report), processors.used(&report));
-    let (exporters, extensions) = (exporters.used(&report), extensions.used(&report));
+    let (exporters, connectors) = (exporters.used(&report), connectors.used(&report));
+    let extensions = extensions.used(&report);
     let remarks = report.mistakes();
     if remarks.iter().any(|mistake| mistake.severity == Severity::Error) {
         return Err(remarks);
     }
     let secrets = report.secrets();
-    Ok(Plan { receivers, processors, exporters, extensions, pipelines, telemetry, admission, remarks, loaded, secrets })
+    Ok(Plan {
+        receivers,
+        processors,
+        exporters,
+        connectors,
+        extensions,
+        pipelines,
+        telemetry,
+        admission,
+        remarks,
+        loaded,
+        secrets,
+    })
 }
 
 /// `admission: { request_limit_mib: 64 }`: named as in the Collector's OTel-Arrow receiver, but for all receivers together.
@@ -227,7 +245,13 @@ fn spec_of<P: ?Sized>(
 
 impl<P: ?Sized> Defined<P> {
     /// One of a pipeline's three lists.
-    fn wire(&mut self, pipeline: &mut Section, signal: Signal, report: &Report) -> Vec<String> {
+    fn wire(
+        &mut self,
+        pipeline: &mut Section,
+        signal: Signal,
+        connectors: &Defined<dyn ConnectorPlan>,
+        report: &Report,
+    ) -> Vec<String> {
         let key = format!("{}s", self.role);
         let listed = names(pipeline, &key);
         if listed.is_empty() && self.role != "processor" {
@@ -235,8 +259,11 @@ impl<P: ?Sized> Defined<P> {
             pipeline.mistake("", what, format!("add {key}: [...]"));
         }
         let path = pipeline.path().to_owned();
-        self.refer_all(&path, &listed, report);
-        for (id, place) in &listed {
+        // Connectors are looked at when all pipelines are known.
+        let joins = |id: &str| self.role != "processor" && connectors.components.iter().any(|one| one.id == id);
+        let own: Vec<_> = listed.iter().filter(|(id, _)| !joins(id)).cloned().collect();
+        self.refer_all(&path, &own, report);
+        for (id, place) in &own {
             let role = self.role;
             let spec = self.find(id).and_then(|component| component.planned.as_ref()).map(|planned| planned.spec);
             if let Some(spec) = spec.filter(|spec| !spec.signals.contains(&signal)) {
@@ -246,6 +273,20 @@ impl<P: ?Sized> Defined<P> {
             }
         }
         listed.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// A pipeline's lists name receivers, exporters and connectors alike.
+    fn no_namesakes<Q: ?Sized>(&self, others: &Defined<Q>, report: &Report) {
+        for own in self.components.iter().filter(|own| others.components.iter().any(|other| other.id == own.id)) {
+            let what =
+                format!("\"{}\" is also the id of an {}", own.id, others.role).replace("an receiver", "a receiver");
+            report.error(
+                &own.place,
+                &format!("{}s::{}", self.role, own.id),
+                what,
+                "give one of them another name: type/name",
+            );
+        }
     }
 
     /// Checks that what is listed is defined, and is listed once.
@@ -318,12 +359,15 @@ fn pipelines_of(service: &mut Section) -> Vec<(String, Place, Section)> {
 fn signal_of(id: &str, place: &Place, path: &str, report: &Report) -> Option<Signal> {
     let kind = id.split('/').next().unwrap_or_default();
     let signal = Signal::ALL.into_iter().find(|signal| signal.name() == kind);
-    let well_formed = !id.ends_with('/') && !id.contains(char::is_whitespace);
+    // The log calls what is between the stages of a pipeline `pipeline#processor`.
+    let well_formed = !id.ends_with('/') && !id.contains(|c: char| c.is_whitespace() || c == '#');
     if signal.is_none() || !well_formed {
         let known = Signal::ALL.map(Signal::name);
         let (what, mend) = match well_formed {
             true => (format!("unknown signal \"{kind}\""), suggest(kind, known, "signals")),
-            false => (format!("\"{id}\" is not a valid id"), "write signal or signal/name, no spaces".to_owned()),
+            false => {
+                (format!("\"{id}\" is not a valid id"), "write signal or signal/name, no spaces and no #".to_owned())
+            }
         };
         report.error(place, path, what, mend);
         return None;
@@ -331,10 +375,62 @@ fn signal_of(id: &str, place: &Place, path: &str, report: &Report) -> Option<Sig
     signal
 }
 
-/// The Collector's key is known; there is nothing yet that could stand under it.
-fn no_connectors(root: &mut Section, report: &Report) {
-    for entry in root.entries("connectors") {
-        let path = format!("connectors::{}", entry.key);
-        report.error(&entry.place, &path, format!("unknown connector \"{}\"", entry.key), "there are no connectors");
+/// Every connector ends pipelines and begins others, of signals that it carries; none feeds itself.
+fn join(connectors: &mut Defined<dyn ConnectorPlan>, pipelines: &[Pipeline], report: &Report) {
+    let ends = |id: &str| {
+        pipelines.iter().filter(|pipeline| pipeline.exporters.iter().any(|one| one == id)).collect::<Vec<_>>()
+    };
+    let begins = |id: &str| {
+        pipelines.iter().filter(|pipeline| pipeline.receivers.iter().any(|one| one == id)).collect::<Vec<_>>()
+    };
+    let ids: BTreeSet<String> = connectors.components.iter().map(|connector| connector.id.clone()).collect();
+    let mut loops = BTreeSet::new();
+    for connector in &mut connectors.components {
+        let (id, place) = (&connector.id, &connector.place);
+        let path = format!("connectors::{id}");
+        let (from, to) = (ends(id), begins(id));
+        connector.used = !from.is_empty() || !to.is_empty();
+        let missing = match (from.is_empty(), to.is_empty()) {
+            (false, true) => Some(("nothing receives from it", "receivers")),
+            (true, false) => Some(("no pipeline sends to it", "exporters")),
+            _ => None,
+        };
+        if let Some((what, list)) = missing {
+            let mend = format!("list it among the {list} of a pipeline too: a connector joins two");
+            report.error(place, &path, format!("connector \"{id}\" is wired at one end only: {what}"), mend);
+        }
+        let Some(planned) = &connector.planned else { continue };
+        let carried = planned.spec.signals;
+        for pipeline in from.iter().filter(|pipeline| !carried.contains(&pipeline.signal)) {
+            let names = carried.iter().map(|signal| signal.name()).collect::<Vec<_>>().join(", ");
+            let what = format!("connector \"{id}\" cannot end pipeline \"{}\"", pipeline.id);
+            report.error(place, &path, what, format!("list it among exporters of pipelines of: {names}"));
+        }
+        let out: BTreeSet<Signal> =
+            from.iter().flat_map(|pipeline| planned.plan.puts_out(pipeline.signal)).copied().collect();
+        for pipeline in to.iter().filter(|pipeline| !from.is_empty() && !out.contains(&pipeline.signal)) {
+            let names = out.iter().map(|signal| signal.name()).collect::<Vec<_>>().join(", ");
+            let what = format!("connector \"{id}\" cannot begin pipeline \"{}\"", pipeline.id);
+            report.error(place, &path, what, format!("what it puts out is of: {names}"));
+        }
+        // Every pipeline that data can get to from here.
+        let (mut reached, mut next) = (BTreeSet::new(), vec![id.clone()]);
+        while let Some(one) = next.pop() {
+            for pipeline in begins(&one) {
+                for exporter in pipeline.exporters.iter().filter(|exporter| ids.contains(*exporter)) {
+                    if reached.insert(exporter.clone()) {
+                        next.push(exporter.clone());
+                    }
+                }
+            }
+        }
+        if reached.contains(id) && loops.is_disjoint(&reached) {
+            let what =
+                format!("connector \"{id}\" feeds itself: {}", reached.iter().cloned().collect::<Vec<_>>().join(", "));
+            report.error(place, &path, what, "take it out of one pipeline: data would go round for ever");
+        }
+        if reached.contains(id) {
+            loops.insert(id.clone());
+        }
     }
 }

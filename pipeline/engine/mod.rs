@@ -6,6 +6,7 @@
 
 mod attempt;
 mod backoff;
+mod course;
 mod delivery;
 mod grouping;
 mod intake;
@@ -13,7 +14,9 @@ mod meters;
 mod plan;
 mod progress;
 mod registry;
+mod relay;
 mod reload;
+mod routes;
 mod running;
 pub mod status;
 #[cfg(test)]
@@ -34,8 +37,9 @@ pub use reload::Changes;
 use crate::component::{Admission, Context, MemoryGauge, Offers};
 use crate::log::Log;
 use attempt::Pace;
-use intake::Chain;
+use course::Course;
 use registry::Meters;
+use relay::{Go, RunningRelay};
 use running::{RunningExporter, RunningReceiver, Starter};
 use status::Backlog;
 
@@ -65,7 +69,9 @@ pub struct Engine {
 #[derive(Default)]
 struct Graph {
     /// By pipeline id.
-    chains: BTreeMap<String, Arc<Chain>>,
+    courses: BTreeMap<String, Arc<Course>>,
+    /// By the name of their cursor: a connector's id, or `pipeline#processor`.
+    relays: BTreeMap<String, RunningRelay>,
     receivers: BTreeMap<String, RunningReceiver>,
     exporters: BTreeMap<String, RunningExporter>,
 }
@@ -132,6 +138,12 @@ impl Engine {
         receivers.values().for_each(RunningReceiver::ask_to_stop);
         // Some time is kept for exporters, however long the last answers take.
         join_all(receivers.into_values().map(|receiver| receiver.stop(patience.mul_f64(0.4)))).await;
+        // With a log in memory what stages hold back has nowhere to stay.
+        let go = if self.starter.durable_log { Go::Drain } else { Go::Finish };
+        for relay in reload::in_order(std::mem::take(&mut self.graph.relays).into_values().collect()) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            relay.stop(go, left.mul_f64(0.5)).await;
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         let exporters = std::mem::take(&mut self.graph.exporters);
         let meters: Vec<_> = exporters.iter().map(|(id, exporter)| (id.clone(), exporter.meters.clone())).collect();
@@ -177,11 +189,13 @@ impl Engine {
             exporters: pipeline.exporters.clone(),
         });
         let graph = &self.graph;
-        let chains = graph.chains.iter();
+        let courses = graph.courses.iter();
+        let connectors = graph.relays.iter().filter(|(name, relay)| **name == relay.wiring.meters.id);
         self.status.set_graph(Meters {
             pipelines: wiring.collect(),
             receivers: graph.receivers.iter().map(|(id, receiver)| (id.clone(), receiver.meters.clone())).collect(),
-            processors: chains.map(|(id, chain)| (id.clone(), chain.meters.clone())).collect(),
+            processors: courses.map(|(id, course)| (id.clone(), course.meters.clone())).collect(),
+            connectors: connectors.map(|(id, relay)| (id.clone(), relay.wiring.meters.clone())).collect(),
             exporters: graph.exporters.iter().map(|(id, exporter)| (id.clone(), exporter.meters.clone())).collect(),
         });
     }
@@ -190,6 +204,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.sampler.abort();
+        self.graph.relays.values().for_each(RunningRelay::ask_to_leave);
         self.graph.exporters.values().for_each(|exporter| exporter.set_pace(Pace::Abort));
         self.graph.receivers.values().for_each(RunningReceiver::ask_to_stop);
     }

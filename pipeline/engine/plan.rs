@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::component::{ExporterPlan, ProcessorPlan, ReceiverPlan};
+use crate::component::{ConnectorPlan, ExporterPlan, ProcessorPlan, ReceiverPlan};
 use crate::config::{self, Pipeline};
 
 /// A component of a checked configuration.
@@ -27,6 +27,7 @@ impl<P: ?Sized> Clone for Planned<P> {
 pub struct Plan {
     pub receivers: Vec<Planned<dyn ReceiverPlan>>,
     pub processors: Vec<Planned<dyn ProcessorPlan>>,
+    pub connectors: Vec<Planned<dyn ConnectorPlan>>,
     pub exporters: Vec<Planned<dyn ExporterPlan>>,
     pub pipelines: Vec<Pipeline>,
 }
@@ -37,10 +38,15 @@ impl Plan {
         Plan {
             receivers: planned(&mut config.receivers),
             processors: planned(&mut config.processors),
+            connectors: planned(&mut config.connectors),
             exporters: planned(&mut config.exporters),
             pipelines: config.pipelines.clone(),
         }
     }
+}
+
+pub(super) fn find<'a, P: ?Sized>(list: &'a [Planned<P>], id: &str) -> Option<&'a Planned<P>> {
+    list.iter().find(|planned| planned.id == id)
 }
 
 fn planned<P: ?Sized>(components: &mut Vec<config::Planned<P>>) -> Vec<Planned<P>> {

@@ -35,6 +35,7 @@ pub(super) struct Meters {
     pub receivers: BTreeMap<String, Arc<ReceiverMeters>>,
     /// By pipeline, in the order of its processors.
     pub processors: BTreeMap<String, Vec<Arc<ProcessorMeters>>>,
+    pub connectors: BTreeMap<String, Arc<ProcessorMeters>>,
     pub exporters: BTreeMap<String, Arc<ExporterMeters>>,
 }
 
@@ -86,6 +87,8 @@ pub(super) struct ProcessorMeters {
     pub outgoing: Meter,
     pub refused: Meter,
     pub tally: Arc<Tally>,
+    /// Of a stage that reads the log.
+    pub backlog: Mutex<Option<BacklogReader>>,
     pub failure: LastFailure,
 }
 
@@ -151,6 +154,7 @@ impl Status {
             processors: (meters.processors.iter())
                 .flat_map(|(pipeline, chain)| chain.iter().map(|meters| meters.read(pipeline)))
                 .collect(),
+            connectors: meters.connectors.values().map(|meters| meters.connector(wiring)).collect(),
             exporters: meters.exporters.iter().map(|(id, meters)| meters.read(id, wiring)).collect(),
             pipelines: meters.pipelines,
             log: lock(&self.0.log).as_ref().map(|read| read()).unwrap_or_default(),
@@ -204,6 +208,15 @@ impl ReceiverMeters {
 }
 
 impl ProcessorMeters {
+    pub fn new(id: &str, kind: &str) -> ProcessorMeters {
+        ProcessorMeters { id: id.to_owned(), kind: kind.to_owned(), ..ProcessorMeters::default() }
+    }
+
+    /// See [`ExporterMeters::freeze_backlog`].
+    pub fn freeze_backlog(&self) {
+        freeze(&self.backlog);
+    }
+
     fn read(&self, pipeline: &str) -> status::Processor {
         status::Processor {
             id: self.id.clone(),
@@ -215,8 +228,26 @@ impl ProcessorMeters {
             taken_out_items: self.tally.taken_out(),
             put_in_items: self.tally.all_put_in(),
             held_items: self.tally.held(),
+            backlog: lock(&self.backlog).as_ref().map(|read| read()),
             last_error: self.failure.get(),
         }
+    }
+
+    fn connector(&self, wiring: &[Pipeline]) -> status::Connector {
+        let id = &self.id;
+        status::Connector {
+            from: pipelines_with(wiring, |pipeline| pipeline.exporters.contains(id)),
+            to: pipelines_with(wiring, |pipeline| pipeline.receivers.contains(id)),
+            stage: self.read(""),
+        }
+    }
+}
+
+/// The log forgets what a closed cursor had before it: what is known now stays.
+fn freeze(backlog: &Mutex<Option<BacklogReader>>) {
+    let mut reader = lock(backlog);
+    if let Some(frozen) = reader.as_ref().map(|read| read()) {
+        *reader = Some(Box::new(move || frozen.clone()));
     }
 }
 
@@ -225,12 +256,8 @@ impl ExporterMeters {
         lock(&self.backlog).as_ref().map(|read| read()).unwrap_or_default()
     }
 
-    /// The log forgets what a closed cursor had before it: what is known now stays.
     pub fn freeze_backlog(&self) {
-        let mut reader = lock(&self.backlog);
-        if let Some(frozen) = reader.as_ref().map(|read| read()) {
-            *reader = Some(Box::new(move || frozen.clone()));
-        }
+        freeze(&self.backlog);
     }
 
     fn read(&self, id: &str, wiring: &[Pipeline]) -> status::Exporter {

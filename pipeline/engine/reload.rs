@@ -2,18 +2,22 @@
 //! cannot be built, what was stopped for it is started again as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::sync::watch;
 
 use super::attempt::Pace;
-use super::intake::{Chain, Routes, Stage, Way};
-use super::plan::{Plan, Planned};
+use super::course::Course;
+use super::plan::{Plan, Planned, find};
 use super::registry::{ExporterMeters, ProcessorMeters, ReceiverMeters};
+use super::relay::{BuiltRelay, Go, RelayWiring, RunningRelay};
+use super::routes::{Routes, Way};
 use super::running::{BuiltReceiver, ExporterWiring, RunningExporter};
 use super::{Engine, Graph, RunningReceiver};
-use crate::component::{Context, ProcessorPlan, ReceiverPlan, Stage as Built};
+use crate::batch::TimeLimits;
+use crate::component::{ConnectorPlan, Context, ReceiverPlan};
 use crate::config::Pipeline;
 use crate::log::Pipelines;
 
@@ -52,7 +56,9 @@ impl std::fmt::Display for Changes {
 
 /// What is to run, derived from a plan before anything is touched.
 struct Wanted {
-    chains: BTreeMap<String, Arc<Chain>>,
+    courses: BTreeMap<String, Arc<Course>>,
+    /// All relays, those among processors too, with the id that an operator knows them by.
+    relays: Vec<(String, Arc<RelayWiring>)>,
     receivers: Vec<Planned<dyn ReceiverPlan>>,
     exporters: Vec<ExporterWiring>,
 }
@@ -75,7 +81,7 @@ impl Engine {
         let wanted = self.wanted(&plan)?;
         let mut undo = Undo::default();
         let mut changes = Changes::default();
-        let built = match self.exchange(&wanted, &mut undo, &mut changes).await {
+        let (built, relays) = match self.exchange(&wanted, &mut undo, &mut changes).await {
             Ok(built) => built,
             Err(error) => {
                 self.put_back(undo, &changes).await;
@@ -83,7 +89,17 @@ impl Engine {
             }
         };
         self.plan = plan;
-        self.graph.chains = wanted.chains;
+        self.graph.courses = wanted.courses;
+        for relay in relays {
+            let routes = routes_from(&self.plan, &self.graph, &relay.wiring().name);
+            self.graph.relays.insert(relay.wiring().name.clone(), relay.run(&self.starter, routes));
+        }
+        for (name, relay) in &self.graph.relays {
+            // What is taken away puts out the rest where it did before.
+            if wanted.relays.iter().any(|(_, wiring)| wiring.name == *name) {
+                relay.set_routes(routes_from(&self.plan, &self.graph, name));
+            }
+        }
         let old_ways = self.graph.receivers.iter().map(|(id, receiver)| {
             let over = receiver.intake.set_routes(routes(&self.plan, &self.graph, id));
             over.cancelled_owned()
@@ -99,80 +115,81 @@ impl Engine {
             Ok(_) => self.starter.log.settle_cursors(),
             Err(_) => tracing::warn!("requests from before the reload are still not in the log: look at the disk"),
         }
+        self.exchange_relays(&wanted.relays, &mut changes).await;
         self.stop_unwanted(&mut changes).await;
         self.publish();
         Ok(changes)
     }
 
     fn wanted(&self, plan: &Plan) -> anyhow::Result<Wanted> {
-        let mut chains = BTreeMap::new();
+        let mut courses = BTreeMap::new();
+        let running = |name: &str| self.graph.relays.get(name).map(|relay| relay.wiring.clone());
         for pipeline in &plan.pipelines {
-            let chain = match self.kept_chain(plan, pipeline) {
-                Some(chain) => chain,
-                None => Arc::new(self.chain(plan, pipeline)?),
+            let course = match self.kept_course(plan, pipeline) {
+                Some(course) => course,
+                None => Arc::new(Course::build(plan, pipeline, &self.starter.context, running)?),
             };
-            chains.insert(pipeline.id.clone(), chain);
+            courses.insert(pipeline.id.clone(), course);
+        }
+        let relays = courses.values().flat_map(|course: &Arc<Course>| &course.relays);
+        let mut relays: Vec<_> = relays.map(|(wiring, _)| (wiring.meters.id.clone(), wiring.clone())).collect();
+        for connector in &plan.connectors {
+            if let Some(wiring) = self.connector(plan, connector)? {
+                relays.push((connector.id.clone(), wiring));
+            }
         }
         let named: BTreeSet<&String> = plan.pipelines.iter().flat_map(|pipeline| &pipeline.receivers).collect();
         let receivers = plan.receivers.iter().filter(|receiver| named.contains(&receiver.id)).cloned().collect();
         let exporters = plan.exporters.iter().filter_map(|exporter| {
             let pipelines = plan.pipelines.iter().filter(|pipeline| pipeline.exporters.contains(&exporter.id));
             let pipelines: Vec<String> = pipelines.map(|pipeline| pipeline.id.clone()).collect();
-            let grouping = |id: &String| chains.get(id).and_then(|chain| chain.grouping).map(|g| (id.clone(), g));
+            let grouping = |id: &String| courses.get(id).and_then(|course| course.grouping).map(|g| (id.clone(), g));
             let groupings = pipelines.iter().filter_map(grouping).collect();
             (!pipelines.is_empty()).then(|| ExporterWiring { planned: exporter.clone(), pipelines, groupings })
         });
-        Ok(Wanted { receivers, exporters: exporters.collect(), chains })
+        Ok(Wanted { receivers, exporters: exporters.collect(), courses, relays })
     }
 
-    /// The running chain, when nothing about it changed: processors may have state.
-    fn kept_chain(&self, plan: &Plan, pipeline: &Pipeline) -> Option<Arc<Chain>> {
+    /// `None`: no pipeline ends in it.
+    fn connector(&self, plan: &Plan, planned: &Planned<dyn ConnectorPlan>) -> anyhow::Result<Option<Arc<RelayWiring>>> {
+        let ends = plan.pipelines.iter().filter(|pipeline| pipeline.exporters.contains(&planned.id));
+        let reads: Vec<&str> = ends.map(|pipeline| pipeline.id.as_str()).collect();
+        if reads.is_empty() {
+            return Ok(None);
+        }
+        let (id, reads) = (&planned.id, Pipelines::new(reads));
+        let running = self.graph.relays.get(id).map(|relay| relay.wiring.clone());
+        if let Some(kept) =
+            running.clone().filter(|wiring| wiring.fingerprint == planned.fingerprint && wiring.reads == reads)
+        {
+            return Ok(Some(kept));
+        }
+        let meters = running.map(|wiring| wiring.meters.clone());
+        let meters = meters.unwrap_or_else(|| Arc::new(ProcessorMeters::new(id, planned.kind)));
+        let context = Context { id: id.clone(), tally: meters.tally.clone(), ..self.starter.context.clone() };
+        let relay = planned.plan.build(context);
+        let relay = relay.map_err(|error| error.context(format!("cannot start connector `{id}`")))?;
+        Ok(Some(Arc::new(RelayWiring::new(id.clone(), planned.fingerprint, reads, meters, relay))))
+    }
+
+    /// The running course, when nothing about it changed: processors may have state.
+    fn kept_course(&self, plan: &Plan, pipeline: &Pipeline) -> Option<Arc<Course>> {
         let before = self.plan.pipelines.iter().find(|before| before.id == pipeline.id)?;
         let same = before.processors == pipeline.processors
             && pipeline.processors.iter().all(|id| {
                 let fingerprint = |plan: &Plan| Some(find(&plan.processors, id)?.fingerprint);
                 fingerprint(plan).is_some() && fingerprint(plan) == fingerprint(&self.plan)
             });
-        same.then(|| self.graph.chains.get(&pipeline.id).cloned()).flatten()
+        same.then(|| self.graph.courses.get(&pipeline.id).cloned()).flatten()
     }
 
-    fn chain(&self, plan: &Plan, pipeline: &Pipeline) -> anyhow::Result<Chain> {
-        let mut chain = Chain {
-            id: pipeline.id.clone(),
-            stages: Vec::new(),
-            grouping: None,
-            alone: Pipelines::new([pipeline.id.as_str()]),
-            meters: Vec::new(),
-        };
-        for id in &pipeline.processors {
-            let named = |error: anyhow::Error| {
-                error.context(format!("cannot start processor `{id}` of pipeline `{}`", pipeline.id))
-            };
-            let planned: &Planned<dyn ProcessorPlan> =
-                find(&plan.processors, id).ok_or_else(|| named(anyhow::anyhow!("it is not configured")))?;
-            let meters =
-                ProcessorMeters { id: id.clone(), kind: planned.kind.to_string(), ..ProcessorMeters::default() };
-            let context = Context { id: id.clone(), tally: meters.tally.clone(), ..self.starter.context.clone() };
-            match planned.plan.build(context).map_err(named)? {
-                Built::Group(grouping) => chain.grouping = Some(grouping),
-                Built::Relay(_) => anyhow::bail!("processor `{id}`: nothing runs stages that remember yet"),
-                Built::Transform(processor) => {
-                    let meters = Arc::new(meters);
-                    chain.meters.push(meters.clone());
-                    chain.stages.push(Stage { processor: Mutex::new(processor), meters });
-                }
-            }
-        }
-        Ok(chain)
-    }
-
-    /// Stops what changed and builds what is new. Receivers are built but take no data yet.
+    /// Stops what changed and builds what is new. Receivers and relays are built but take no data yet.
     async fn exchange(
         &mut self,
         wanted: &Wanted,
         undo: &mut Undo,
         changes: &mut Changes,
-    ) -> anyhow::Result<Vec<BuiltReceiver>> {
+    ) -> anyhow::Result<(Vec<BuiltReceiver>, Vec<BuiltRelay>)> {
         for wiring in &wanted.exporters {
             let id = &wiring.planned.id;
             let before = match self.graph.exporters.get(id) {
@@ -191,6 +208,13 @@ impl Engine {
             }
             let running = RunningExporter::start(&self.starter, wiring, meters).await?;
             self.graph.exporters.insert(id.clone(), running);
+        }
+        let mut relays = Vec::new();
+        for (id, wiring) in &wanted.relays {
+            if !self.graph.relays.contains_key(&wiring.name) {
+                relays.push(BuiltRelay::build(&self.starter, wiring).await?);
+                changes.started.push(id.clone());
+            }
         }
         let mut built = Vec::new();
         for planned in &wanted.receivers {
@@ -211,7 +235,36 @@ impl Engine {
             }
             built.push(BuiltReceiver::build(&self.starter, planned, meters).await?);
         }
-        Ok(built)
+        Ok((built, relays))
+    }
+
+    /// Those that are wired otherwise or not at all go, once nothing more comes to them by the old ways, and those that
+    /// take their place begin where they ended.
+    async fn exchange_relays(&mut self, wanted: &[(String, Arc<RelayWiring>)], changes: &mut Changes) {
+        let kept = |relay: &RunningRelay| wanted.iter().any(|(_, wiring)| Arc::ptr_eq(wiring, &relay.wiring));
+        let gone: Vec<_> = self.graph.relays.extract_if(.., |_, relay| !kept(relay)).map(|(_, gone)| gone).collect();
+        for relay in in_order(gone) {
+            let (name, old) = (relay.wiring.name.clone(), relay.wiring.clone());
+            let new = wanted.iter().find(|(_, wiring)| wiring.name == name);
+            let same_stage = new.is_some_and(|(_, new)| new.fingerprint == old.fingerprint);
+            relay.stop(if same_stage && self.starter.durable_log { Go::Leave } else { Go::Finish }, PATIENCE).await;
+            let Some((id, wiring)) = new else {
+                changes.stopped.push(old.meters.id.clone());
+                continue;
+            };
+            changes.restarted.push(id.clone());
+            match BuiltRelay::build(&self.starter, wiring).await {
+                Ok(built) => {
+                    let routes = routes_from(&self.plan, &self.graph, &name);
+                    self.graph.relays.insert(name, built.run(&self.starter, routes));
+                }
+                Err(error) => self.broken(&error),
+            }
+        }
+        let names: Vec<&str> = self.graph.relays.keys().map(String::as_str).collect();
+        if let Err(error) = self.starter.log.retain_relays(&names).await {
+            tracing::warn!(%error, "cannot delete what stages that are no longer configured have saved");
+        }
     }
 
     async fn put_back(&mut self, undo: Undo, changes: &Changes) {
@@ -268,19 +321,47 @@ impl Engine {
     /// Only exporters of the plan hold data in the log.
     fn forget_cursors(&self) {
         let named = self.plan.pipelines.iter().flat_map(|pipeline| &pipeline.exporters);
+        let named = named.chain(self.graph.relays.keys());
         self.starter.log.retain_cursors(&named.map(String::as_str).collect::<Vec<_>>());
     }
-}
-
-fn find<'a, P: ?Sized>(list: &'a [Planned<P>], id: &str) -> Option<&'a Planned<P>> {
-    list.iter().find(|planned| planned.id == id)
 }
 
 fn routes(plan: &Plan, graph: &Graph, receiver: &str) -> Routes {
     let pipelines = plan.pipelines.iter().filter(|pipeline| pipeline.receivers.iter().any(|id| id == receiver));
     Routes::new(pipelines.filter_map(|pipeline| {
-        let exporters = pipeline.exporters.iter().filter_map(|id| graph.exporters.get(id));
-        let limits = exporters.filter_map(|exporter| exporter.accepts.clone()).collect();
-        Some((pipeline.signal, Way { chain: graph.chains.get(&pipeline.id)?.clone(), limits }))
+        let course = graph.courses.get(&pipeline.id)?;
+        // Also before a relay: the sender is still there to be told.
+        Some((pipeline.signal, Way { chain: course.head.clone(), limits: limits(graph, pipeline) }))
     }))
+}
+
+/// From a relay, by the name of its cursor: a connector begins pipelines as a receiver does.
+fn routes_from(plan: &Plan, graph: &Graph, relay: &str) -> Routes {
+    for pipeline in &plan.pipelines {
+        let Some(course) = graph.courses.get(&pipeline.id) else { continue };
+        if let Some(index) = course.relays.iter().position(|(wiring, _)| wiring.name == relay) {
+            let chain = course.relays[index].1.clone();
+            let limits = if index + 1 == course.relays.len() { limits(graph, pipeline) } else { Vec::new() };
+            return Routes::new([(pipeline.signal, Way { chain, limits })]);
+        }
+    }
+    routes(plan, graph, relay)
+}
+
+fn limits(graph: &Graph, pipeline: &Pipeline) -> Vec<watch::Receiver<TimeLimits>> {
+    let exporters = pipeline.exporters.iter().filter_map(|id| graph.exporters.get(id));
+    exporters.filter_map(|exporter| exporter.accepts.clone()).collect()
+}
+
+/// Those that feed others first; where they feed each other, in any order.
+pub(super) fn in_order(mut relays: Vec<RunningRelay>) -> Vec<RunningRelay> {
+    let mut ordered = Vec::with_capacity(relays.len());
+    while !relays.is_empty() {
+        let fed = |relay: &RunningRelay| {
+            relays.iter().any(|other| !Arc::ptr_eq(&other.wiring, &relay.wiring) && other.feeds(relay))
+        };
+        let next = relays.iter().position(|relay| !fed(relay)).unwrap_or(0);
+        ordered.push(relays.swap_remove(next));
+    }
+    ordered
 }

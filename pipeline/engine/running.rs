@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Attempts, Pace};
 use super::delivery::Delivery;
-use super::intake::{Intake, Routes};
+use super::intake::Intake;
 use super::meters::lock;
 use super::plan::Planned;
-use super::registry::{ExporterMeters, ReceiverMeters};
+use super::registry::{BacklogReader, ExporterMeters, ReceiverMeters};
+use super::routes::Routes;
 use super::status::{Address, Backlog, State};
 use crate::batch::TimeLimits;
 use crate::component::{Context, ExporterPlan, Grouping, Outlet, Receiver, ReceiverPlan};
@@ -221,7 +222,7 @@ impl RunningExporter {
 /// For making durable what was taken, after the deadline.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
-fn backlog_reader(log: &Log, id: &str) -> Box<dyn Fn() -> Backlog + Send> {
+pub(super) fn backlog_reader(log: &Log, id: &str) -> BacklogReader {
     let (log, id) = (log.clone(), id.to_owned());
     Box::new(move || {
         let Some(found) = log.backlogs().into_iter().find(|backlog| *backlog.cursor == *id) else {

@@ -20,6 +20,7 @@ pub struct Snapshot {
     pub pipelines: Vec<Pipeline>,
     pub receivers: Vec<Receiver>,
     pub processors: Vec<Processor>,
+    pub connectors: Vec<Connector>,
     pub exporters: Vec<Exporter>,
     pub log: Log,
     /// The last reload that was asked for.
@@ -129,7 +130,18 @@ pub struct Processor {
     pub taken_out_items: BTreeMap<&'static str, u64>,
     pub put_in_items: BTreeMap<&'static str, u64>,
     pub held_items: u64,
+    /// Of one that remembers, and reads the log: what it has not saved yet.
+    pub backlog: Option<Backlog>,
     pub last_error: Option<Failure>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Connector {
+    /// The pipelines it ends, and those it begins.
+    pub from: Vec<String>,
+    pub to: Vec<String>,
+    #[serde(flatten)]
+    pub stage: Processor,
 }
 
 #[derive(Clone, Debug, Serialize)]

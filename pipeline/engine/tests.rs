@@ -4,4 +4,5 @@
 
 mod exporters;
 mod graph;
+mod relays;
 mod stand_ins;

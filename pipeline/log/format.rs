@@ -29,15 +29,18 @@
 //! A rewrite ([`crate::log::rewrite`]) writes a segment anew under the same name: records keep their positions, and one with 0
 //! items holds nothing. `00000000000000000001.segment.rewritten` is one that is not finished.
 //!
-//! A body is the names of its pipelines, each as one byte of length and UTF-8, and the OTLP request.
+//! A body is the names of its pipelines, each as one byte of length and UTF-8, and the OTLP request. A name that begins with byte 1
+//! is none: it says which relay made the record ([`Origin`]): a byte that is 1 when the next record was appended with this one, 8 bytes of
+//! position and 8 of time, and the relay's name.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
 use crate::batch::{Batch, Signal};
 use crate::log::Position;
-use crate::log::record::{Counts, Pipelines, Record};
+use crate::log::record::{Counts, Origin, Pipelines, Record};
 
 pub(super) const SEGMENT_HEADER: u64 = 64;
 pub(super) const RECORD_HEADER: usize = 48;
@@ -149,7 +152,7 @@ impl RecordHeader {
 
     /// `body` fits its checksum. `None`: it is not what this version writes all the same.
     pub(super) fn record(&self, body: Bytes) -> Option<Record> {
-        let pipelines = names(body.get(..usize::from(self.names_len))?)?;
+        let Names { pipelines, .. } = names(body.get(..usize::from(self.names_len))?)?;
         let signal = *Signal::ALL.get(usize::from(self.signal))?;
         let payload = body.slice(usize::from(self.names_len)..);
         let batch = Batch::from_checked_otlp(signal, payload, self.items as usize);
@@ -169,24 +172,49 @@ pub(super) fn signal_number(signal: Signal) -> u8 {
     }
 }
 
+/// What stands before a record's OTLP.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    pub(super) pipelines: Pipelines,
+    pub(super) origin: Option<Origin>,
+    /// The next record was appended with this one, by the same relay.
+    pub(super) more: bool,
+}
+
+const ORIGIN: u8 = 1;
+
 /// `None` when they are too long to be kept.
-pub(super) fn encode_names(pipelines: &Pipelines) -> Option<Vec<u8>> {
+pub(super) fn encode_names(pipelines: &Pipelines, origin: Option<&Origin>, more: bool) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(32);
     for name in pipelines.iter() {
         bytes.push(u8::try_from(name.len()).ok()?);
         bytes.extend_from_slice(name.as_bytes());
     }
+    if let Some(Origin { relay, read, at }) = origin {
+        bytes.push(u8::try_from(18 + relay.len()).ok()?);
+        bytes.extend_from_slice(&[ORIGIN, u8::from(more)]);
+        bytes.extend_from_slice(&read.to_le_bytes());
+        bytes.extend_from_slice(&at.to_le_bytes());
+        bytes.extend_from_slice(relay.as_bytes());
+    }
     (bytes.len() <= MAX_NAMES).then_some(bytes)
 }
 
-pub(super) fn names(mut bytes: &[u8]) -> Option<Pipelines> {
-    let mut names = Vec::new();
+pub(super) fn names(mut bytes: &[u8]) -> Option<Names> {
+    let (mut names, mut origin, mut more) = (Vec::new(), None, false);
     while let Some((len, rest)) = bytes.split_first() {
         let (name, rest) = rest.split_at_checked(usize::from(*len))?;
-        names.push(std::str::from_utf8(name).ok()?);
+        match name {
+            [ORIGIN, followed, rest @ ..] if rest.len() > 16 => {
+                let relay: Arc<str> = std::str::from_utf8(&rest[16..]).ok()?.into();
+                origin = Some(Origin { relay, read: u64_at(rest, 0), at: u64_at(rest, 8) });
+                more = *followed == 1;
+            }
+            _ => names.push(std::str::from_utf8(name).ok()?),
+        }
         bytes = rest;
     }
-    Some(Pipelines::new(names))
+    Some(Names { pipelines: Pipelines::new(names), origin, more })
 }
 
 pub(super) fn nanos(time: SystemTime) -> u64 {

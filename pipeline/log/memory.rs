@@ -17,12 +17,13 @@ pub(super) const SEGMENT: Position = 1;
 impl Shared {
     pub(super) fn append_in_memory(&self, entries: Vec<Entry>) -> Result<Position, AppendError> {
         let accepted_at = self.now();
+        let of_relay = entries.iter().any(|entry| entry.origin.is_some());
         let mut records: Vec<Record> = entries
             .into_iter()
             .map(|entry| Record { position: 0, pipelines: entry.pipelines, accepted_at, batch: entry.batch })
             .collect();
         let need: u64 = records.iter().map(Tail::weight).sum();
-        let limit = self.options.max_bytes;
+        let limit = self.options.max_bytes + if of_relay { self.options.relay_bytes() } else { 0 };
         if need > limit {
             return Err(AppendError::Rejected {
                 reason: format!(

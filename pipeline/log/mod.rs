@@ -10,7 +10,7 @@
 //! | one record | 256 MiB of OTLP, and a quarter of the budget |
 //! | names of a record's pipelines | 4 KiB together |
 //! | memory | [`Options::tail_bytes`], what a cursor that reads from disk asks for at once, and what waits in `append` |
-//! | disk | [`Options::max_bytes`], and 1 MiB held in reserve |
+//! | disk | [`Options::max_bytes`], an eighth more for relays, the states of relays, and 1 MiB held in reserve |
 //!
 //! Without a disk ([`Log::in_memory`]) the interface is the same, `max_bytes` bounds memory, and a crash loses what
 //! was not exported.
@@ -23,10 +23,11 @@ mod interest;
 mod memory;
 mod reader;
 mod record;
+mod relay;
 mod rewrite;
 mod scan;
 #[cfg(test)]
-mod sim;
+pub(crate) mod sim;
 mod state;
 mod stats;
 mod store;
@@ -46,7 +47,8 @@ use tokio::sync::{oneshot, watch};
 
 pub use cursor::{Committer, Cursor};
 pub use interest::Backlog;
-pub use record::{Counts, Entry, Pipelines, Record};
+pub use record::{Counts, Entry, Origin, Pipelines, Record};
+pub use relay::Saved as RelayState;
 pub use rewrite::{Rewritten, Scanned, Seen};
 pub use stats::LogStats;
 
@@ -82,6 +84,13 @@ impl Default for Options {
             tail_bytes: 32 << 20,
             cursor_interval: Duration::from_millis(200),
         }
+    }
+}
+
+impl Options {
+    /// What relays may append beyond `max_bytes`: they must be able to put out what they make of a full log, to empty it.
+    fn relay_bytes(&self) -> u64 {
+        self.max_bytes / 8
     }
 }
 
@@ -188,6 +197,14 @@ impl Log {
         Ok((Log(Arc::new(Handle { shared, threads: Some(threads) })), recovery))
     }
 
+    /// As [`Log::open`], on a disk of a test.
+    #[cfg(test)]
+    pub(crate) fn on_disk(disk: &sim::SimDisk, options: Options) -> io::Result<Log> {
+        let shared = Arc::new(Shared::on_disk(Arc::new(disk.clone()), options)?.0);
+        let threads = Threads::start(&shared)?;
+        Ok(Log(Arc::new(Handle { shared, threads: Some(threads) })))
+    }
+
     /// A log without a disk.
     pub fn in_memory(options: Options) -> Log {
         Log(Arc::new(Handle { shared: Arc::new(Shared::new(options, State::default(), None)), threads: None }))
@@ -270,6 +287,11 @@ impl Log {
         if changed {
             shared.moved(&mut state);
         }
+    }
+
+    /// [`Options::max_bytes`].
+    pub fn limit_bytes(&self) -> u64 {
+        self.0.shared.options.max_bytes
     }
 
     /// What each cursor has still to do.

@@ -80,7 +80,7 @@ impl Shared {
                         self.tell_damage(store, span.first, from, to, header.position - last - 1);
                     }
                     let ours = names(&body[..usize::from(header.names_len)])
-                        .is_some_and(|own| reads.wants(&own, header.position))
+                        .is_some_and(|own| reads.wants(&own.pipelines, header.position))
                         && header.position > after
                         && header.items > 0;
                     let size = u64::from(header.body_len) - u64::from(header.names_len);

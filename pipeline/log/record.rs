@@ -41,6 +41,26 @@ impl Pipelines {
 pub struct Entry {
     pub pipelines: Pipelines,
     pub batch: Batch,
+    /// `None`: it came from outside.
+    pub origin: Option<Origin>,
+}
+
+impl Entry {
+    pub fn new(pipelines: Pipelines, batch: Batch) -> Entry {
+        Entry { pipelines, batch, origin: None }
+    }
+}
+
+/// What a relay made of what it had read. Those that the log holds tell a relay that starts again what it need not put out anew, and
+/// when it was told what time it is. Records appended in one go are all there after a crash, or none of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The name of its cursor.
+    pub relay: Arc<str>,
+    /// The last record it had read.
+    pub read: Position,
+    /// Its time then, nanoseconds since 1970.
+    pub at: u64,
 }
 
 /// What a cursor hands on. Near the head of the log the batch is the very handle that was appended, so that

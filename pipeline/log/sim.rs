@@ -17,10 +17,10 @@ use super::*;
 
 /// SplitMix64.
 #[derive(Debug)]
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    fn one_in(&mut self, sides: u64) -> bool {
+    pub(crate) fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
 }
@@ -66,7 +66,7 @@ struct World {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct SimDisk(Arc<Mutex<World>>);
+pub(crate) struct SimDisk(Arc<Mutex<World>>);
 
 #[derive(Debug)]
 struct SimFile(SimDisk, u64);
@@ -99,7 +99,7 @@ impl World {
 }
 
 impl SimDisk {
-    pub(super) fn new(seed: u64) -> SimDisk {
+    pub(crate) fn new(seed: u64) -> SimDisk {
         SimDisk(Arc::new(Mutex::new(World {
             dice: Dice(seed),
             files: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl SimDisk {
     }
 
     /// What the machine finds when it starts again.
-    fn restart(&self, crash_in: u64) {
+    pub(crate) fn restart(&self, crash_in: u64) {
         let mut world = self.world();
         let World { dice, files, names, durable_names, unsynced, .. } = &mut *world;
         let survive = dice.roll(unsynced.len() as u64 + 1) as usize;
@@ -286,7 +286,7 @@ fn append(shared: &Shared, writer: &mut Writer, texts: &[String]) -> Vec<Option<
     let mut answers = Vec::new();
     for text in texts {
         let (reply, answer) = oneshot::channel();
-        let entry = Entry { pipelines: Pipelines::new(["logs"]), batch: batch(text) };
+        let entry = Entry::new(Pipelines::new(["logs"]), batch(text));
         group.push(shared.prepare(vec![entry], reply).unwrap());
         answers.push(answer);
     }

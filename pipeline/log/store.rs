@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use crate::log::book::{self, Cursors, Found, Saved};
 use crate::log::disk::Disk;
-use crate::log::format::{RECORD_HEADER, SEGMENT_HEADER, names, segment_first, segment_name};
+use crate::log::format::{Names, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, names, segment_first, segment_name};
 use crate::log::interest::{Interest, Reads};
-use crate::log::record::Counts;
+use crate::log::record::{Counts, Origin};
 use crate::log::scan::{Scanner, Step, Want};
 use crate::log::state::{Segment, State};
 use crate::log::tail::Tail;
@@ -23,11 +23,23 @@ pub(super) struct Store {
     pub(super) cursors_damaged: bool,
     /// Saving is not safe to do twice at once.
     saving: Mutex<()>,
+    /// One relay's state at a time.
+    saving_relay: Mutex<()>,
     /// One rewrite at a time.
     pub(super) rewriting: Mutex<()>,
+    pub(super) appended: Mutex<Appended>,
     /// Damage already told, by segment and offset: every cursor meets it again.
     told: Mutex<BTreeSet<(Position, u64)>>,
 }
+
+impl Store {
+    pub(super) fn saving_relay(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.saving_relay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What relays appended, as recovery found it, until they ask: what each had read, and its time then.
+pub(super) type Appended = BTreeMap<Arc<str>, Vec<(Position, u64)>>;
 
 /// What recovery hands to the log.
 #[derive(Debug)]
@@ -69,7 +81,7 @@ pub(super) fn recover(disk: Arc<dyn Disk>) -> io::Result<Recovered> {
             Outcome::Unusable { last: most } => last = last.max(most),
         }
     }
-    let Walk { recovery, told } = walk;
+    let Walk { recovery, told, appended } = walk;
     if recovery.lost_records > 0 {
         tracing::error!(records = recovery.lost_records, "data lost: the log is damaged (see above); the rest is used");
     }
@@ -79,8 +91,15 @@ pub(super) fn recover(disk: Arc<dyn Disk>) -> io::Result<Recovered> {
         let name: Arc<str> = name.into();
         state.cursors.insert(name.clone(), Interest::at(name, saved));
     }
-    let store =
-        Store { disk, cursors_damaged, saving: Mutex::default(), rewriting: Mutex::default(), told: Mutex::new(told) };
+    let store = Store {
+        disk,
+        cursors_damaged,
+        saving: Mutex::default(),
+        saving_relay: Mutex::default(),
+        rewriting: Mutex::default(),
+        told: Mutex::new(told),
+        appended: Mutex::new(appended),
+    };
     Ok(Recovered { store, state, recovery })
 }
 
@@ -89,6 +108,20 @@ pub(super) fn recover(disk: Arc<dyn Disk>) -> io::Result<Recovered> {
 struct Walk {
     recovery: Recovery,
     told: BTreeSet<(Position, u64)>,
+    appended: Appended,
+}
+
+impl Walk {
+    fn note(&mut self, segment: &mut Segment, header: &RecordHeader, names: Names) {
+        segment.note(&names.pipelines, header.position, header.counts(), header.accepted_at());
+        self.recovery.records += 1;
+        if let Some(Origin { relay, read, at }) = names.origin {
+            let appended = self.appended.entry(relay).or_default();
+            if appended.last() != Some(&(read, at)) {
+                appended.push((read, at));
+            }
+        }
+    }
 }
 
 enum Outcome {
@@ -135,6 +168,8 @@ fn recover_segment(
     let want = if next.is_none() { Want::Body } else { Want::Names };
     let last_group = if next.is_none() { last_group(&mut scanner)? } else { u64::MAX };
     let mut damage: Option<u64> = None;
+    // What a relay appended in one go counts when all of it is there.
+    let mut begun: Vec<(RecordHeader, Names)> = Vec::new();
     loop {
         match scanner.next(want)? {
             Step::End => break,
@@ -145,13 +180,17 @@ fn recover_segment(
                     if from >= last_group {
                         break;
                     }
-                    missing(&name, from, segment.last, header.position - 1, found);
+                    let have = begun.last().map_or(segment.last, |(header, _)| header.position);
+                    missing(&name, from, have, header.position - 1, found);
                     found.told.insert((first, from));
                 }
-                segment.readable = scanner.offset;
-                let Some(pipelines) = names(&body[..body.len().min(usize::from(header.names_len))]) else { continue };
-                segment.note(&pipelines, header.position, header.counts(), header.accepted_at());
-                found.recovery.records += 1;
+                let names = names(&body[..body.len().min(usize::from(header.names_len))]);
+                let more = names.as_ref().is_some_and(|names| names.more);
+                begun.extend(names.map(|names| (header, names)));
+                if !more {
+                    segment.readable = scanner.offset;
+                    begun.drain(..).for_each(|(header, names)| found.note(&mut segment, &header, names));
+                }
             }
         }
     }
@@ -346,7 +385,7 @@ fn count_after(
         match scanner.next(Want::Names)? {
             Step::End => return Ok((sum, oldest)),
             Step::Good { header, body, .. } if header.position > from => {
-                let ours = names(&body).is_some_and(|pipelines| reads.wants(&pipelines, header.position));
+                let ours = names(&body).is_some_and(|own| reads.wants(&own.pipelines, header.position));
                 if ours && header.items > 0 {
                     sum += header.counts();
                     oldest.get_or_insert(header.accepted_at());

@@ -20,7 +20,7 @@ pub(super) fn batch(text: &str) -> Batch {
 }
 
 fn entry(pipeline: &str, text: &str) -> Entry {
-    Entry { pipelines: Pipelines::new([pipeline]), batch: batch(text) }
+    Entry::new(Pipelines::new([pipeline]), batch(text))
 }
 
 pub(super) fn texts(records: &[Record]) -> Vec<String> {
@@ -45,7 +45,7 @@ async fn each_cursor_sees_its_pipelines_in_order() {
     let mut b = cursor(&log, "b", "logs/b", OnFull::Block).await;
     assert_eq!(log.append(entry("logs/a", "1")).await.unwrap(), 1);
     assert_eq!(log.append(entry("logs/b", "2")).await.unwrap(), 2);
-    let both = Entry { pipelines: Pipelines::new(["logs/b", "logs/a"]), batch: batch("3") };
+    let both = Entry::new(Pipelines::new(["logs/b", "logs/a"]), batch("3"));
     assert_eq!(log.append_all(vec![both, entry("logs/a", "4")]).await.unwrap(), 4);
     assert_eq!(texts(&a.next(2, u64::MAX).await), ["1", "3"]);
     assert_eq!(texts(&a.next(2, u64::MAX).await), ["4"]);
@@ -57,7 +57,7 @@ async fn the_same_handle_comes_out() {
     let log = Log::in_memory(Options::default());
     let mut reader = cursor(&log, "a", "logs", OnFull::Block).await;
     let sent = batch("x");
-    log.append(Entry { pipelines: Pipelines::new(["logs"]), batch: sent.clone() }).await.unwrap();
+    log.append(Entry::new(Pipelines::new(["logs"]), sent.clone())).await.unwrap();
     let got = reader.next(1, 1).await;
     assert_eq!(got[0].batch.otlp().as_ptr(), sent.otlp().as_ptr());
 }

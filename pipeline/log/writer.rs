@@ -29,6 +29,8 @@ const GROUP_BYTES: u64 = 8 << 20;
 pub(super) struct Waiting {
     entries: Vec<Prepared>,
     size: u64,
+    /// By a relay, which needs room to make more.
+    of_relay: bool,
     reply: oneshot::Sender<Result<Position, AppendError>>,
 }
 
@@ -77,8 +79,9 @@ impl Shared {
         let accepted_at = self.now();
         let mut prepared = Vec::with_capacity(entries.len());
         let mut size = 0;
-        for Entry { pipelines, batch } in entries {
-            let Some(names) = encode_names(&pipelines) else {
+        let (all, of_relay) = (entries.len(), entries.iter().any(|entry| entry.origin.is_some()));
+        for (index, Entry { pipelines, batch, origin }) in entries.into_iter().enumerate() {
+            let Some(names) = encode_names(&pipelines, origin.as_ref(), index + 1 < all) else {
                 let reason = format!("pipeline ids longer than 255 bytes, or {MAX_NAMES} together, cannot be logged");
                 return Err(AppendError::Rejected { reason });
             };
@@ -106,7 +109,7 @@ impl Shared {
             };
             prepared.push(Prepared { record: Record { position: 0, pipelines, accepted_at, batch }, header, names });
         }
-        Ok(Waiting { entries: prepared, size, reply })
+        Ok(Waiting { entries: prepared, size, of_relay, reply })
     }
 }
 
@@ -154,7 +157,7 @@ impl Writer {
     }
 
     pub(super) fn commit(&mut self, mut group: Vec<Waiting>) {
-        let outcome = self.write(&mut group);
+        let outcome = self.room(&mut group).and_then(|()| self.write(&mut group));
         let mut group = group.into_iter().map(|waiting| (waiting.reply, waiting.entries));
         match outcome {
             Ok(end) => {
@@ -165,11 +168,25 @@ impl Writer {
         }
     }
 
+    /// Makes room for `group`. When the log is full, only what relays made may go on: it takes the place of what they read.
+    fn room(&self, group: &mut Vec<Waiting>) -> Result<(), AppendError> {
+        let Some(store) = &self.shared.store else { return Err(busy("the log has no disk".to_owned())) };
+        let size = |group: &[Waiting]| group.iter().map(|waiting| waiting.size).sum::<u64>() + SEGMENT_HEADER;
+        let options = &self.shared.options;
+        let full = match self.shared.make_room(store, size(group), options.max_bytes) {
+            Err(full) if group.iter().any(|waiting| waiting.of_relay) => full,
+            outcome => return outcome,
+        };
+        for waiting in group.extract_if(.., |waiting| !waiting.of_relay) {
+            let _ = waiting.reply.send(Err(full.clone()));
+        }
+        self.shared.make_room(store, size(group), options.max_bytes + options.relay_bytes())
+    }
+
     /// Returns the segment's new length.
     fn write(&mut self, group: &mut [Waiting]) -> Result<u64, AppendError> {
         let Some(store) = self.shared.store.clone() else { return Err(busy("the log has no disk".to_owned())) };
         let size: u64 = group.iter().map(|waiting| waiting.size).sum();
-        self.shared.make_room(&store, size + SEGMENT_HEADER)?;
         let full = |open: &Open| open.len > SEGMENT_HEADER && open.len + size > self.shared.segment_bytes();
         if self.open.as_ref().is_none_or(full) {
             self.open = None;
@@ -292,11 +309,11 @@ impl Writer {
 
 impl Shared {
     /// Deletes, or lets cursors that may drop their oldest data, until `size` more bytes fit.
-    fn make_room(&self, store: &Store, size: u64) -> Result<(), AppendError> {
+    fn make_room(&self, store: &Store, size: u64, max_bytes: u64) -> Result<(), AppendError> {
         loop {
             let mut state = self.state();
             let used: u64 = state.segments.iter().map(|segment| segment.bytes).sum();
-            if used + size <= self.options.max_bytes {
+            if used + size <= max_bytes {
                 return Ok(());
             }
             let passed = state.take_passed();

@@ -62,6 +62,7 @@ impl Bench {
             exporters: vec![id(spec.kind)],
         };
         let plan = Plan {
+            connectors: Vec::new(),
             receivers: vec![Planned { id: id("door"), kind: "door", fingerprint: 0, plan: Arc::new(Door(outlets)) }],
             processors: Vec::new(),
             exporters: vec![Planned { id: id(spec.kind), kind: spec.kind, fingerprint: 0, plan }],

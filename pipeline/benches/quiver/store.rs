@@ -83,7 +83,7 @@ impl Store {
         let batch = Batch::from_otlp(Signal::Metrics, request).unwrap();
         match self {
             Store::Ours(log, pipelines) => {
-                log.append(Entry { pipelines: pipelines.clone(), batch }).await.unwrap();
+                log.append(Entry::new(pipelines.clone(), batch)).await.unwrap();
             }
             Store::Quiver(engine) => engine.ingest(&Bundle::new(&batch)).await.unwrap(),
         }

@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use super::World;
 use crate::batch::Signal;
 use crate::component::{
-    Context, Exporter, ExporterPlan, ExporterSettings, ExporterSpec, ExtensionPlan, ExtensionSpec, Grouping,
-    ProcessorPlan, ProcessorSpec, Receiver, ReceiverPlan, ReceiverSpec, Spec, Stability, Stage,
+    ConnectorPlan, ConnectorSpec, Context, Exporter, ExporterPlan, ExporterSettings, ExporterSpec, ExtensionPlan,
+    ExtensionSpec, Grouping, ProcessorPlan, ProcessorSpec, Receiver, ReceiverPlan, ReceiverSpec, Relay, Spec,
+    Stability, Stage,
 };
 use crate::config::{Encoding, LogLevel, Plan, Registry, Secret, Section, plan};
 
@@ -18,6 +19,16 @@ struct Fake(ExporterSettings);
 #[async_trait]
 impl ReceiverPlan for Fake {
     async fn build(&self, _: Context) -> anyhow::Result<Box<dyn Receiver>> {
+        anyhow::bail!("never built")
+    }
+}
+
+impl ConnectorPlan for Fake {
+    fn puts_out(&self, signal: Signal) -> &'static [Signal] {
+        if signal == Signal::Traces { &[Signal::Metrics] } else { &[Signal::Logs] }
+    }
+
+    fn build(&self, _: Context) -> anyhow::Result<Box<dyn Relay>> {
         anyhow::bail!("never built")
     }
 }
@@ -91,6 +102,14 @@ static BATCH: ProcessorSpec = Spec {
         plain(section)
     },
 };
+static SPAN_METRICS: ConnectorSpec = Spec {
+    kind: "span_metrics",
+    aliases: &["spanmetrics"],
+    summary: "",
+    signals: &[Signal::Traces, Signal::Logs],
+    stability: Stability::Beta,
+    plan: |section| plain(section),
+};
 static OTLP_HTTP: ExporterSpec = Spec {
     kind: "otlp_http",
     aliases: &["otlphttp"],
@@ -130,6 +149,7 @@ const REGISTRY: Registry<'static> = Registry {
     receivers: &[&HOST_METRICS, &OTLP],
     processors: &[&BATCH],
     exporters: &[&DEBUG, &OTLP_HTTP],
+    connectors: &[&SPAN_METRICS],
     extensions: &[&LAKE],
 };
 

@@ -321,6 +321,15 @@ impl Bench {
         Bench { log, outlets, sender, port: Arc::default() }
     }
 
+    pub fn over(log: Log) -> Bench {
+        Bench { log, ..Bench::new(1 << 20) }
+    }
+
+    /// As [`Bench::runtime`], for a log that survives.
+    pub fn durable(&self) -> Runtime {
+        Runtime { log_path: Some("log".to_owned()), ..self.runtime() }
+    }
+
     pub fn receiver(&self, mut wiring: Wiring, id: &str, fingerprint: u64, broken: bool) -> Wiring {
         let plan = Arc::new(Door { outlets: self.sender.clone(), port: self.port.clone(), broken });
         wiring.plan.receivers.push(Planned { id: id.to_owned(), kind: "door", fingerprint, plan });

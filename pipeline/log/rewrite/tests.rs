@@ -39,7 +39,7 @@ async fn cursor(log: &Log, name: &str) -> Cursor {
 }
 
 async fn send(log: &Log, text: &str) -> Position {
-    log.append(Entry { pipelines: Pipelines::new(["logs"]), batch: batch(text) }).await.unwrap()
+    log.append(Entry::new(Pipelines::new(["logs"]), batch(text))).await.unwrap()
 }
 
 async fn all(cursor: &mut Cursor) -> Vec<String> {
