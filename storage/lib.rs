@@ -15,6 +15,7 @@ mod convert;
 mod delta;
 mod disk;
 mod files;
+mod flush;
 mod gather;
 mod hot;
 mod info;
@@ -27,6 +28,7 @@ mod rollup;
 mod runs;
 mod schema;
 mod series;
+mod shared;
 mod sql;
 #[cfg(test)]
 mod tests;

@@ -22,9 +22,10 @@ use super::{Maintainer, MaintenanceReport, Operation};
 use crate::convert::{convert, time_span};
 use crate::files::{FileEntry, FileRows, Staged, Tags};
 use crate::hot::Chunk;
-use crate::lake::{Lake, Shared, lock};
+use crate::lake::{Lake, lock};
 use crate::opening::load_catalog;
 use crate::schema::{LakeTable, Rolled, Step, TABLES};
+use crate::shared::Shared;
 use crate::sql::{QueryError, QueryErrorKind, QueryLimits, RaisedBy, Snapshot, TableSnapshot};
 
 /// Rows judged at once.

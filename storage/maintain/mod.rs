@@ -23,11 +23,13 @@ use crate::changes::Span;
 use crate::convert::day;
 use crate::delta::DeltaLog;
 use crate::files::{FileEntry, Ranges, Shape, Staged, Tags};
+use crate::flush::Writer;
 use crate::journal::aside;
-use crate::lake::{Shared, Writer, lock};
+use crate::lake::lock;
 use crate::opening::clear_files;
 use crate::rollup::without;
 use crate::schema::{LakeTable, TABLES};
+use crate::shared::Shared;
 
 pub use check::{CheckReport, Checked, Problem};
 pub use erase::{EraseReport, Judge};

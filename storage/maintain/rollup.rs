@@ -17,10 +17,12 @@ use super::{Maintainer, MaintenanceReport, Operation};
 use crate::changes::Span;
 use crate::convert::{of_day, ts};
 use crate::files::{FileEntry, Ranges, Shape, Staged, Tags, sorted, union};
+use crate::flush::Writer;
 use crate::gather::Gather;
-use crate::lake::{Shared, Writer, lock};
+use crate::lake::lock;
 use crate::rollup::{ExpHistograms, Histograms, Kind, Numbers, Series, without};
 use crate::schema::{LakeTable, Rolled, Step, is_rolled_up};
+use crate::shared::Shared;
 
 /// Rollups are written in whole hours.
 const HOUR: i64 = Step::Hour.micros();

@@ -12,8 +12,9 @@ use anyhow::Context;
 use super::{Maintainer, MaintenanceReport};
 use crate::delta::DeltaLog;
 use crate::disk::{Disk, gone};
-use crate::lake::{Shared, lock};
+use crate::lake::lock;
 use crate::schema::{LakeTable, TABLES};
+use crate::shared::Shared;
 
 impl Shared {
     /// `after`: instead of what is configured.

@@ -11,8 +11,9 @@ use super::data::{DAY, SECOND, cpu, mixed};
 use super::{append, ask, lake, options, try_ask, wait};
 use crate::delta::DeltaLog;
 use crate::disk::{Disk, System};
+use crate::flush::Step;
 use crate::journal::Journal;
-use crate::lake::{Step, lock};
+use crate::lake::lock;
 use crate::schema::TABLES;
 use crate::{AppendError, Lake, Options};
 

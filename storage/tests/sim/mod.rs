@@ -26,8 +26,9 @@ use self::disk::{Crash, Dice, Faults, SimDisk};
 use super::data::{DAY, RESOURCE, rows, text, times};
 use crate::disk::{Disk, Source};
 use crate::files::Tags;
-use crate::lake::{Options, Shared};
+use crate::lake::Options;
 use crate::schema::{LakeTable, TABLES};
+use crate::shared::Shared;
 use crate::sql::Snapshot;
 use crate::{Compact, Retention};
 
