@@ -4,6 +4,7 @@ mod order;
 mod reader;
 mod shape;
 mod statistics;
+mod target;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,8 @@ use crate::schema::{LakeTable, Step};
 pub(crate) use order::{Key, sorted};
 pub(crate) use reader::FileRows;
 pub use shape::Shape;
-pub(crate) use writer::FileWriter;
+pub(crate) use target::{Output, Target};
+use writer::FileWriter;
 
 /// Keys of an `add` action's `tags`, whose values are [`Ranges`].
 const COVERS: &str = "catchment.covers";
@@ -204,15 +206,26 @@ pub(crate) fn write(
     let chunks = chunks.iter().map(|chunk| &chunk.rows).collect::<Vec<_>>();
     let gather = Gather::new(&chunks, table.identity()).context("no rows to write")?;
     let order = sorted(&gather, &chunks, table.identity())?;
-    let files = order.chunk_by(|a, b| a.date() == b.date()).map(|rows| {
+    let mut staged = Vec::new();
+    for rows in order.chunk_by(|a, b| a.date() == b.date()) {
         let date = rows[0].date();
-        let mut file = FileWriter::create(disk, table, gather.schema(), date, rows.len(), Shape::FRESH, aside)?;
-        for rows in rows.chunks(Shape::FRESH.row_group) {
-            file.write(&gather, &rows.iter().map(|key| key.place).collect::<Vec<_>>())?;
-        }
-        file.finish(&Tags { late: late(rows, &rolled_up(date)), ..Tags::default() }, true)
-    });
-    files.collect()
+        let mut target = Target {
+            disk,
+            table,
+            schema: gather.schema(),
+            aside,
+            date,
+            rows: rows.len(),
+            shape: Shape::FRESH,
+            bytes: u64::MAX,
+            tags: Tags { late: late(rows, &rolled_up(date)), ..Tags::default() },
+            new: true,
+            output: Output::default(),
+        };
+        target.write_sorted(&gather, rows)?;
+        staged.append(&mut target.end()?);
+    }
+    Ok(staged)
 }
 
 /// Hours in which some of these rows are and that a rollup covers.

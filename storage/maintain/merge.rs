@@ -13,8 +13,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::convert::{int64, ts};
 use crate::disk::Disk;
-use crate::files::{FileEntry, FileRows, FileWriter, Shape, Staged, Tags, sorted};
-use crate::gather::Gather;
+use crate::files::{FileEntry, FileRows};
 use crate::schema::LakeTable;
 
 /// Rows of all inputs' batches together.
@@ -212,65 +211,5 @@ impl<'a> Keys<'a> {
         });
         let ids = self.ids.map(|column| column.filter(|column| !column.is_null(row)).map(|column| column.value(row)));
         Key { text, ids, ts: self.ts[row] }
-    }
-}
-
-/// Where rows go: new files of one date.
-pub(crate) struct Target<'a> {
-    pub(crate) disk: &'a Arc<dyn Disk>,
-    pub(crate) table: LakeTable,
-    pub(crate) schema: &'a SchemaRef,
-    pub(crate) aside: &'a Path,
-    pub(crate) date: i32,
-    /// About how many there will be.
-    pub(crate) rows: usize,
-    pub(crate) shape: Shape,
-    /// Bytes at which a file ends and the next begins.
-    pub(crate) bytes: u64,
-    pub(crate) tags: Tags,
-    pub(crate) output: Output,
-}
-
-/// What is written.
-#[derive(Default)]
-pub(crate) struct Output {
-    file: Option<FileWriter>,
-    staged: Vec<Staged>,
-}
-
-impl Target<'_> {
-    /// Rows that come after all that were written, in any order among themselves.
-    pub(crate) fn write(&mut self, batches: &[RecordBatch]) -> anyhow::Result<()> {
-        let chunks = batches.iter().collect::<Vec<_>>();
-        let Some(gather) = Gather::new(&chunks, self.table.identity()) else { return Ok(()) };
-        let order = sorted(&gather, &chunks, self.table.identity())?;
-        for rows in order.chunks(self.shape.row_group) {
-            let mut file = match self.output.file.take() {
-                Some(file) => file,
-                None => FileWriter::create(
-                    self.disk,
-                    self.table,
-                    self.schema,
-                    self.date,
-                    self.rows,
-                    self.shape,
-                    self.aside,
-                )?,
-            };
-            file.write(&gather, &rows.iter().map(|key| key.place).collect::<Vec<_>>())?;
-            if file.bytes() >= self.bytes {
-                self.output.staged.push(file.finish(&self.tags, false)?);
-            } else {
-                self.output.file = Some(file);
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn end(mut self) -> anyhow::Result<Vec<Staged>> {
-        if let Some(file) = self.output.file.take() {
-            self.output.staged.push(file.finish(&self.tags, false)?);
-        }
-        Ok(self.output.staged)
     }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::changes::Span;
 use crate::convert::day;
 use crate::delta::DeltaLog;
-use crate::files::{FileEntry, Ranges, Shape, Staged, Tags};
+use crate::files::{FileEntry, Output, Ranges, Shape, Staged, Tags, Target};
 use crate::flush::Writer;
 use crate::journal::aside;
 use crate::lake::lock;
@@ -282,8 +282,8 @@ impl Shared {
         shape: Shape,
         tags: Tags,
         aside: &'a Path,
-    ) -> merge::Target<'a> {
-        merge::Target {
+    ) -> Target<'a> {
+        Target {
             disk: &self.disk,
             table,
             schema: &self.layouts[table.index()].hot,
@@ -293,7 +293,8 @@ impl Shared {
             shape,
             bytes: lock(&self.maintenance).target_size,
             tags,
-            output: merge::Output::default(),
+            new: false,
+            output: Output::default(),
         }
     }
 

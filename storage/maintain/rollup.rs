@@ -12,11 +12,11 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 
-use super::merge::{Source, Target};
+use super::merge::Source;
 use super::{Maintainer, MaintenanceReport, Operation};
 use crate::changes::Span;
 use crate::convert::{of_day, ts};
-use crate::files::{FileEntry, Ranges, Shape, Staged, Tags, sorted, union};
+use crate::files::{FileEntry, Ranges, Shape, Staged, Tags, Target, sorted, union};
 use crate::flush::Writer;
 use crate::gather::Gather;
 use crate::lake::lock;
