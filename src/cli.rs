@@ -113,7 +113,7 @@ pub enum LakeCommand {
         #[arg(long)]
         all: bool,
     },
-    /// Drop days that are past their table's `retention`
+    /// Drop days that are past their table's `retention`, and rows that a rule of it keeps no longer
     Retain,
     /// Write rollups of hours that are over
     Rollup {

@@ -9,7 +9,7 @@
 //!     accept: { late: 14d, future: 10m }   # how far from now the time of a row may lie; 0: no limit
 //!     promoted: { team: string }     # resource attributes that become typed columns, besides the default ones
 //!     maintenance: {...}             # see `maintain::policy`
-//!     retention: { metrics: 15d }
+//!     retention: { metrics: 15d, rules: [{ where: "service_name = 'load-test'", keep: 2d }] }
 //!     query:                         # SQL from all doors
 //!       memory: 256MiB               # of one query's operators; past it they spill to disk or fail
 //!       timeout: 30s                 # from asking to the last row
@@ -144,12 +144,13 @@ impl LakePlan {
             );
         }
         let promoted = section.or("promoted", BTreeMap::new());
-        if let Err(what) = crate::schema::promoted(&promoted) {
+        let columns = crate::schema::promoted(&promoted).unwrap_or_else(|what| {
             section.mistake("promoted", what, "for example `promoted: { team: string }`");
-        }
+            Vec::new()
+        });
         let log = LogPlan::read(section.section("log"), &path);
         let query = QueryPlan::read(section.section("query"));
-        let maintenance = MaintenancePlan::read(section);
+        let maintenance = MaintenancePlan::read(section, &columns);
         let accept = accept(section.section("accept"), &maintenance.retention);
         LakePlan { path, flush_interval, flush_size, promoted, accept, log, maintenance, query }
     }

@@ -18,7 +18,7 @@ use crate::disk::{Disk, System};
 use crate::files::Shape;
 use crate::flush::Writer;
 use crate::journal::aside;
-use crate::maintain::{Compact, MaintenancePlan, MaintenanceReport};
+use crate::maintain::{Compact, MaintenancePlan, MaintenanceReport, Share};
 use crate::opening::{layouts, open_existing};
 use crate::shared::{Pace, Shared};
 use crate::sql::{Engine, Tables};
@@ -86,7 +86,7 @@ pub enum AppendError {
 /// A lake folder. One process writes it at a time; any number read it.
 pub struct Lake {
     shared: Arc<Shared>,
-    engine: Engine,
+    engine: Arc<Engine>,
     /// Who flushes, and who keeps the files in order.
     threads: Vec<JoinHandle<()>>,
 }
@@ -105,14 +105,20 @@ impl Lake {
     /// Opens or makes the lake, finishes a flush that a crash cut short, and starts flushing in the background.
     pub fn open(options: Options) -> anyhow::Result<Lake> {
         let (path, query) = (options.path.clone(), options.query.clone());
+        let rules = options.maintenance.rules.clone();
         let shared = Arc::new(Shared::open(Arc::new(System), options)?);
-        let spawn = |name: &str, work: fn(&Shared)| {
-            let shared = shared.clone();
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
-        };
-        let mut threads = vec![spawn("lake-flush", Shared::flush_until_closed)?];
-        threads.push(spawn("lake-maintain", Shared::maintain_until_closed)?);
-        Ok(Lake { engine: Engine::new(&path, Some(aside(&path)), &query)?, shared, threads })
+        let engine = Arc::new(Engine::new(&path, Some(aside(&path)), &query)?);
+        let mut lake = Lake { engine, shared, threads: Vec::new() };
+        lake.shared.set_rules(&lake.sql(), &rules);
+        lake.spawn("lake-flush", Shared::flush_until_closed)?;
+        lake.spawn("lake-maintain", Shared::maintain_until_closed)?;
+        Ok(lake)
+    }
+
+    fn spawn(&mut self, name: &str, work: fn(&Shared)) -> anyhow::Result<()> {
+        let shared = self.shared.clone();
+        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))?);
+        Ok(())
     }
 
     /// For questions only, also while another process writes: sees what that one had flushed when this was opened.
@@ -124,7 +130,7 @@ impl Lake {
         let writer = Writer { logs, unfinished: None, lock: None };
         let shared = Shared::new(disk, Options::new(path), String::new(), promoted, layouts, writer, 0)?;
         Ok(Lake {
-            engine: Engine::new(path, None, &QueryPlan::default())?,
+            engine: Arc::new(Engine::new(path, None, &QueryPlan::default())?),
             shared: Arc::new(shared),
             threads: Vec::new(),
         })
@@ -193,6 +199,7 @@ impl Lake {
 
     /// Changes how the lake is kept in order, from now on.
     pub fn set_maintenance(&self, plan: MaintenancePlan) {
+        self.shared.set_rules(&self.sql(), &plan.rules);
         *lock(&self.shared.maintenance) = plan;
         drop(lock(&self.shared.signal));
         self.shared.wake.notify_all();
@@ -213,9 +220,9 @@ impl Lake {
         self.shared.roll_up(now)
     }
 
-    /// Drops days that are past their table's retention.
+    /// Drops days that are past their table's retention, and rows that a rule keeps no longer.
     pub fn retain(&self) -> anyhow::Result<MaintenanceReport> {
-        self.shared.retain()
+        self.shared.retain(Share::All)
     }
 
     /// Deletes files that were replaced or dropped so long ago (`None`: as configured), and that no query reads.
@@ -239,7 +246,7 @@ impl Lake {
         &self.shared
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 }

@@ -41,7 +41,7 @@ pub use info::{LakeInfo, TableInfo};
 pub use lake::{AppendError, Claim, Lake, Options};
 pub use maintain::{
     CheckReport, Checked, Compact, EraseReport, Judge, MaintenancePlan, MaintenanceReport, Problem, Retention,
-    RollupPlan,
+    RollupPlan, RulePlan,
 };
 pub use sql::{
     Query, QueryError, QueryErrorKind, QueryLimits, RaisedBy, Rendered, Tables, Template, Variable, Variables, Window,

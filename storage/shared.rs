@@ -21,7 +21,7 @@ use crate::flush::{FlushReport, Writer};
 use crate::hot::{Chunk, State};
 use crate::journal::{Journal, aside};
 use crate::lake::{AppendError, Options, lock};
-use crate::maintain::{Maintainer, MaintenancePlan, MaintenanceReport};
+use crate::maintain::{Maintainer, MaintenancePlan, MaintenanceReport, Rule};
 use crate::opening::{PROMOTED, clear, layouts, load_catalog, lock_folder, merge_promoted, open_logs, settle};
 use crate::schema::{self, LakeTable, Layout, Promoted, TABLES};
 use crate::sql::{Snapshot, TableSnapshot};
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     /// Held while flushing, and while files are put in the place of others.
     pub(crate) writer: Mutex<Writer>,
     pub(crate) maintenance: Mutex<MaintenancePlan>,
+    /// Of retention.
+    pub(crate) rules: Mutex<Vec<Arc<Rule>>>,
     pub(crate) merged: Shape,
     pub(crate) maintainer: Mutex<Maintainer>,
     /// Since the start.
@@ -127,6 +129,7 @@ impl Shared {
             catalog: Arc::new(Mutex::new(catalog)),
             writer: Mutex::new(writer),
             maintenance: Mutex::new(options.maintenance),
+            rules: Mutex::default(),
             merged: options.merged,
             maintainer: Mutex::default(),
             maintained: Mutex::default(),

@@ -193,3 +193,17 @@ fn a_folder_that_is_no_lake_stays_as_it_is() {
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_rule_that_no_table_can_be_asked_is_a_mistake_in_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = "      rules:\n        - { where: \"no_such_column = 1\", keep: 2d }";
+    let config = dir.path().join("catchment.yaml");
+    let yaml = format!("extensions:\n  lake:\n    path: {}\n    retention:\n{rule}\n", dir.path().display());
+    std::fs::write(&config, yaml).unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_catchment")).arg("validate").arg("--config").arg(&config).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("catchment.yaml:6:20") && said.contains("no_such_column"), "{said}");
+}

@@ -47,7 +47,7 @@ pub fn erase(lake: &Arc<Lake>, log: &Log, condition: &str) -> anyhow::Result<Era
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let through = log.head();
     let trouble = Trouble::default();
-    let edit = trouble.watch(lake, &judge, |judge, lake, batch| judge.without(lake, batch));
+    let edit = trouble.watch(&judge, Judge::without);
     let rewritten = runtime.block_on(log.rewrite(through, edit)).context("rewriting the durable log")?;
     trouble.check()?;
     // What it was handed as it was comes as it was.
@@ -60,7 +60,7 @@ pub fn erase(lake: &Arc<Lake>, log: &Log, condition: &str) -> anyhow::Result<Era
     }
     let EraseReport { rows, files, not_judged, remaining, still_read } = lake.erase(condition)?;
     let trouble = Trouble::default();
-    let count = trouble.watch(lake, &judge, |judge, lake, batch| judge.count(lake, batch).map(Some));
+    let count = trouble.watch(&judge, |judge, batch| judge.count(batch).map(Some));
     let scanned = runtime.block_on(log.scan(through, move |batch| count(batch).unwrap_or(0)));
     let scanned = scanned.context("looking through the durable log")?;
     trouble.check()?;
@@ -89,13 +89,12 @@ struct Trouble(Arc<Mutex<Option<anyhow::Error>>>);
 impl Trouble {
     fn watch<T>(
         &self,
-        lake: &Arc<Lake>,
         judge: &Judge,
-        ask: impl Fn(&Judge, &Lake, &Batch) -> anyhow::Result<Option<T>> + Send + 'static,
+        ask: impl Fn(&Judge, &Batch) -> anyhow::Result<Option<T>> + Send + 'static,
     ) -> impl Fn(&Batch) -> Option<T> + Send + 'static {
-        let (trouble, lake, judge) = (self.0.clone(), lake.clone(), judge.clone());
+        let (trouble, judge) = (self.0.clone(), judge.clone());
         move |batch| {
-            ask(&judge, &lake, batch).unwrap_or_else(|error| {
+            ask(&judge, batch).unwrap_or_else(|error| {
                 trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 None
             })

@@ -66,7 +66,10 @@ pub fn done(report: &MaintenanceReport, args: &cli::Lake) -> anyhow::Result<Stri
             format!("Merged {files_merged} files into {files_written} ({written})")
         }
         LakeCommand::Compact { .. } => "Nothing to merge".to_owned(),
-        LakeCommand::Retain if *files_dropped > 0 => format!("Dropped {files_dropped} files of {rows_dropped} rows"),
+        LakeCommand::Retain if *rows_dropped > 0 => format!(
+            "Dropped {rows_dropped} rows: {files_dropped} files are gone, {} are without the rows that a rule drops",
+            report.files_thinned
+        ),
         LakeCommand::Retain => "Nothing is past its retention".to_owned(),
         LakeCommand::Rollup { .. } if *rollups > 0 => {
             format!("Added to {rollups} rollup tables: {files_written} files ({written})")

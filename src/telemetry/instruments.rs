@@ -121,6 +121,7 @@ const LAKE: &[Row<LakeStats>] = &[
     ("catchment.lake.merges", Counter, "{merge}", "Times that files were merged", |l| l.maintenance.merges as f64),
     ("catchment.lake.rollups", Counter, "{rollup}", "Times that rollups were written", |l| l.maintenance.rollups as f64),
     ("catchment.lake.files.dropped", Counter, "{file}", "Files of days past their retention", |l| l.maintenance.files_dropped as f64),
+    ("catchment.lake.rows.dropped", Counter, "{row}", "Rows past their retention, by table or by rule", |l| l.maintenance.rows_dropped as f64),
     ("catchment.lake.files.deleted", Counter, "{file}", "Replaced files that nobody read any more", |l| l.maintenance.files_deleted as f64),
     ("catchment.lake.maintenance.time", Time, "s", "Time spent keeping the lake in order", |l| l.maintenance.time.as_secs_f64()),
     ("catchment.lake.flush.time", Time, "s", "Time spent in flushes", |l| l.flush_time.as_secs_f64()),

@@ -302,12 +302,18 @@ impl DeltaLog {
     pub(crate) fn expire(&self, before: Option<SystemTime>) -> anyhow::Result<()> {
         let newest = checkpoint::last(&*self.disk, &self.folder)?;
         let Some((before, newest)) = before.zip(newest) else { return Ok(()) };
+        let mut deleted = false;
         for entry in self.disk.list(&self.folder)? {
             let version = entry.name.to_str().and_then(|name| name.get(..20)?.parse::<i64>().ok());
             let path = self.folder.join(&entry.name);
             if version.is_some_and(|version| version < newest) && self.disk.modified(&path)? <= before {
                 gone(self.disk.remove(&path))?;
+                deleted = true;
             }
+        }
+        // After this a crash brings none back.
+        if deleted {
+            self.disk.sync_folder(&self.folder)?;
         }
         Ok(())
     }

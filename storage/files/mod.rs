@@ -33,6 +33,8 @@ use writer::FileWriter;
 /// Keys of an `add` action's `tags`, whose values are [`Ranges`].
 const COVERS: &str = "catchment.covers";
 const LATE: &str = "catchment.late";
+/// Ids of rules, as a JSON list.
+const ASKED: &str = "catchment.asked";
 /// Set on files that have their final shape.
 const MERGED: &str = "catchment.merged";
 
@@ -66,6 +68,8 @@ pub(crate) struct Tags {
     pub(crate) covers: Ranges,
     /// Of a raw file: times that a rollup covered already when these rows came.
     pub(crate) late: Ranges,
+    /// Rules of retention that were asked of its rows: none is left that they hold of.
+    pub(crate) asked: BTreeSet<String>,
     /// Nothing is left to gain by merging it with others.
     pub(crate) merged: bool,
 }
@@ -77,13 +81,16 @@ impl Tags {
             let pairs = tags[key].as_str().and_then(|text| serde_json::from_str::<Vec<(i64, i64)>>(text).ok());
             pairs.into_iter().flatten().map(|(from, to)| from..to).collect()
         };
-        Tags { covers: ranges(COVERS), late: ranges(LATE), merged: tags[MERGED].is_string() }
+        let asked = tags[ASKED].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        Tags { covers: ranges(COVERS), late: ranges(LATE), asked, merged: tags[MERGED].is_string() }
     }
 
     /// Of a file with the rows of all these.
     pub(crate) fn of_all(files: &[Arc<FileEntry>], merged: bool) -> Tags {
         let all = |ranges: fn(&Tags) -> &Ranges| union(files.iter().flat_map(|file| ranges(&file.tags)).cloned());
-        Tags { covers: all(|tags| &tags.covers), late: all(|tags| &tags.late), merged }
+        let asked = files.iter().map(|file| file.tags.asked.clone()).reduce(|all, asked| &all & &asked);
+        let asked = asked.unwrap_or_default();
+        Tags { covers: all(|tags| &tags.covers), late: all(|tags| &tags.late), asked, merged }
     }
 
     fn json(&self) -> Value {
@@ -93,6 +100,9 @@ impl Tags {
                 let pairs = ranges.iter().map(|range| (range.start, range.end)).collect::<Vec<_>>();
                 tags.insert(key.to_owned(), json!(pairs).to_string().into());
             }
+        }
+        if !self.asked.is_empty() {
+            tags.insert(ASKED.to_owned(), json!(self.asked).to_string().into());
         }
         if self.merged {
             tags.insert(MERGED.to_owned(), "true".into());

@@ -5,10 +5,14 @@
 
 mod check;
 mod erase;
+mod judge;
 mod merge;
 mod plan;
 mod policy;
 mod rollup;
+mod rule_plan;
+mod rules;
+mod take_out;
 mod vacuum;
 
 use std::collections::HashSet;
@@ -32,8 +36,11 @@ use crate::schema::{LakeTable, TABLES};
 use crate::shared::Shared;
 
 pub use check::{CheckReport, Checked, Problem};
-pub use erase::{EraseReport, Judge};
+pub use erase::EraseReport;
+pub use judge::Judge;
 pub use policy::{MaintenancePlan, Retention, RollupPlan};
+pub use rule_plan::RulePlan;
+pub(crate) use rules::{Rule, Share};
 
 /// After a date is over its rows are expected for this long, in microseconds.
 const LATE: i64 = 3600 * 1_000_000;
@@ -52,6 +59,9 @@ pub(crate) struct Maintainer {
     /// Files of other programs, whose rows may be in another order: they stay as they are.
     foreign: HashSet<String>,
     anew: rollup::Anew,
+    asked: rules::Asked,
+    /// When folders were last looked through for files that no commit names.
+    looked: Option<std::time::Instant>,
 }
 
 #[derive(Debug)]
@@ -73,9 +83,11 @@ pub struct MaintenanceReport {
     pub bytes_written: u64,
     /// Times that a rollup's table was added to.
     pub rollups: u64,
-    /// Files and rows of days that were past their retention.
+    /// Files and rows that were past their retention.
     pub files_dropped: u64,
     pub rows_dropped: u64,
+    /// Files written anew without the rows that a rule of retention drops.
+    pub files_thinned: u64,
     /// Files that were deleted because nobody reads them any more.
     pub files_deleted: u64,
     #[serde(rename = "seconds", with = "seconds")]
@@ -107,6 +119,7 @@ impl MaintenanceReport {
         self.rollups += other.rollups;
         self.files_dropped += other.files_dropped;
         self.rows_dropped += other.rows_dropped;
+        self.files_thinned += other.files_thinned;
         self.files_deleted += other.files_deleted;
         self.time += other.time;
         self.error.clone_from(&other.error);
@@ -179,12 +192,12 @@ impl Shared {
     /// All that is due.
     pub(crate) fn maintain(&self) -> anyhow::Result<MaintenanceReport> {
         let mut report = self.roll_up(false)?;
-        report.add(&self.retain()?);
+        report.add(&self.retain(Share::Round)?);
         loop {
             // Under load there is always something to merge: what was replaced has its turn in between.
             let merged = self.compact(Compact::Due)?;
             report.add(&merged);
-            report.add(&self.vacuum(None)?);
+            report.add(&self.vacuum_due()?);
             if merged.merges == 0 {
                 return Ok(report);
             }
@@ -298,8 +311,8 @@ impl Shared {
         }
     }
 
-    /// Drops days whose rows are all older than their table keeps them.
-    pub(crate) fn retain(&self) -> anyhow::Result<MaintenanceReport> {
+    /// Drops days whose rows are all older than their table keeps them, and rows that a rule does not keep so long.
+    pub(crate) fn retain(&self, pace: Share) -> anyhow::Result<MaintenanceReport> {
         self.work(|maintainer, report| {
             let retention = lock(&self.maintenance).retention.clone();
             for table in TABLES {
@@ -317,7 +330,7 @@ impl Shared {
                     report.rows_dropped += rows;
                 }
             }
-            Ok(())
+            self.retain_by_rules(maintainer, pace, report)
         })
     }
 

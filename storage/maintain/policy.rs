@@ -15,16 +15,23 @@
 //!     retention:                 # whole days are dropped once all of their rows are older; `forever` keeps them
 //!       metrics: 15d
 //!       logs: forever
+//!       rules:                   # some rows go before the rest of their table does; again by whole days
+//!         - where: "service_name = 'load-test' OR attributes->>'debug' = 'true'"
+//!           keep: 2d
+//!         - where: "metric_name LIKE 'process.%'"
+//!           tables: [metrics]    # without it: every table that has the columns. Here rollups go on telling of them
+//!           keep: 3d
 //! ```
 
 use std::time::Duration;
 
 use catchment_pipeline::config::{ByteSize, FromNode, Node, Reader, Section};
 
+use super::rule_plan::{self, RulePlan};
 use crate::convert::day;
-use crate::schema::{LakeTable, TABLES};
+use crate::schema::{LakeTable, Promoted, TABLES};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// Checked keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +43,7 @@ pub struct MaintenancePlan {
     pub vacuum_after: Duration,
     pub log_retention: Duration,
     pub retention: Retention,
+    pub rules: Vec<RulePlan>,
     pub rollups: RollupPlan,
 }
 
@@ -56,6 +64,7 @@ impl Default for MaintenancePlan {
             vacuum_after: Duration::from_secs(3600),
             log_retention: 7 * DAY,
             retention: Retention::default(),
+            rules: Vec::new(),
             rollups: RollupPlan { enabled: true, delay: Duration::from_secs(900) },
         }
     }
@@ -85,8 +94,7 @@ impl Retention {
 
     /// The first date (days since 1970) that is kept whole; `None`: every date is.
     pub(crate) fn first_kept(&self, table: LakeTable, now_ms: i64) -> Option<i32> {
-        let keep = i64::try_from(self.of(table)?.as_micros()).unwrap_or(i64::MAX);
-        Some(day(now_ms.saturating_mul(1000).saturating_sub(keep)))
+        Some(first_kept(self.of(table)?, now_ms))
     }
 
     pub(crate) fn set(&mut self, table: LakeTable, keep: Option<Duration>) {
@@ -94,6 +102,12 @@ impl Retention {
             *slot = keep;
         }
     }
+}
+
+/// The first date (days since 1970) of which nothing is older.
+pub(super) fn first_kept(keep: Duration, now_ms: i64) -> i32 {
+    let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+    day(now_ms.saturating_mul(1000).saturating_sub(keep))
 }
 
 /// A duration, or `forever`.
@@ -111,7 +125,7 @@ impl FromNode for Keep {
 
 impl MaintenancePlan {
     /// Pure. `lake`: the extension's own section.
-    pub(crate) fn read(lake: &mut Section) -> MaintenancePlan {
+    pub(crate) fn read(lake: &mut Section, promoted: &[Promoted]) -> MaintenancePlan {
         let mut plan = MaintenancePlan::default();
         if let Some(mut section) = lake.section("maintenance") {
             plan.enabled = section.or("enabled", plan.enabled);
@@ -140,6 +154,7 @@ impl MaintenancePlan {
                     plan.retention.set(table, keep);
                 }
             }
+            plan.rules = rule_plan::read(&mut section, &plan.retention, promoted);
         }
         plan
     }
@@ -150,15 +165,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn read(section: &mut Section) -> MaintenancePlan {
+        MaintenancePlan::read(section, &[])
+    }
+
     #[test]
     fn defaults_and_every_key() {
         let table = |name: &str| LakeTable::by_name(name).unwrap();
-        let plan = MaintenancePlan::read(&mut Section::parse("{}"));
+        let plan = read(&mut Section::parse("{}"));
         assert_eq!(plan, MaintenancePlan::default());
         assert_eq!(plan.retention.of(table("metrics")), Some(15 * DAY));
         let yaml = "{maintenance: {enabled: false, interval: 1s, target_size: 64MiB, vacuum_after: 2h, log_retention: 1d}, \
                     retention: {logs: forever, metrics: 2w, metrics_1h: 1y}, rollups: {enabled: false, delay: 1h}}";
-        let plan = MaintenancePlan::read(&mut Section::parse(yaml));
+        let plan = read(&mut Section::parse(yaml));
         assert_eq!((plan.enabled, plan.interval, plan.target_size), (false, Duration::from_secs(1), 64 << 20));
         assert_eq!((plan.vacuum_after, plan.log_retention), (Duration::from_secs(7200), DAY));
         assert_eq!((plan.retention.of(table("logs")), plan.retention.of(table("metrics"))), (None, Some(14 * DAY)));
@@ -170,7 +189,7 @@ mod tests {
     fn mistakes_are_named() {
         let check = |yaml: &str, expect: &str| {
             let mut section = Section::parse(yaml);
-            MaintenancePlan::read(&mut section);
+            read(&mut section);
             let mistakes = section.mistakes().join("\n");
             assert!(mistakes.contains(expect), "{mistakes}");
         };

@@ -100,6 +100,7 @@ impl Shared {
         // Older rows may be gone already.
         let kept =
             lock(&self.maintenance).retention.first_kept(raw, self.disk.now_ms()).is_none_or(|first| date >= first);
+        let kept = kept && !self.is_thinned(rolled, date);
         let rested = || maintainer.anew.get(&(raw, date)).is_none_or(|at| at.elapsed() >= ANEW);
         let covered = |step: Step| self.covered(rolled, step, date).last().map_or(first, |range| range.end);
         if late && kept && (now || rested()) {
@@ -166,7 +167,12 @@ impl Shared {
         Ok(())
     }
 
-    fn tag(&self, writer: &mut Writer, table: LakeTable, files: Vec<(Arc<FileEntry>, Tags)>) -> anyhow::Result<()> {
+    pub(super) fn tag(
+        &self,
+        writer: &mut Writer,
+        table: LakeTable,
+        files: Vec<(Arc<FileEntry>, Tags)>,
+    ) -> anyhow::Result<()> {
         let log = &mut writer.logs[table.index()];
         let actions = files.iter().filter_map(|(file, tags)| log.tag_action(file, tags)).collect::<Vec<_>>();
         if !actions.is_empty() {

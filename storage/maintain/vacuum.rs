@@ -1,11 +1,11 @@
 //! Files that no commit names any more, or never did, are deleted: late enough for whoever reads the lake from outside, and never
 //! while a query of ours does.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -16,10 +16,23 @@ use crate::lake::lock;
 use crate::schema::{LakeTable, TABLES};
 use crate::shared::Shared;
 
+/// Folders are looked through for files that no commit names this often at most: flushes wait meanwhile, and only a crash leaves any.
+const LOOK: Duration = Duration::from_secs(3600);
+
 impl Shared {
-    /// `after`: instead of what is configured.
+    /// Everything that may go. `after`: instead of what is configured.
     pub(crate) fn vacuum(&self, after: Option<Duration>) -> anyhow::Result<MaintenanceReport> {
+        self.vacuum_if(after, true)
+    }
+
+    /// What is due of it.
+    pub(super) fn vacuum_due(&self) -> anyhow::Result<MaintenanceReport> {
+        self.vacuum_if(None, false)
+    }
+
+    fn vacuum_if(&self, after: Option<Duration>, thorough: bool) -> anyhow::Result<MaintenanceReport> {
         self.work(|maintainer, report| {
+            let look = thorough || maintainer.looked.is_none_or(|at| at.elapsed() >= LOOK);
             let (after, log_retention) = {
                 let plan = lock(&self.maintenance);
                 (after.unwrap_or(plan.vacuum_after), plan.log_retention)
@@ -32,10 +45,17 @@ impl Shared {
                 log.catch_up()?;
                 self.show_files(table, log);
                 let folder = self.path.join(table.name());
-                let vacuum = Vacuum { disk: &*self.disk, maintainer, table, folder: &folder, after };
+                let folders = BTreeSet::new();
+                let mut vacuum = Vacuum { disk: &*self.disk, maintainer, table, folder: &folder, after, folders };
                 report.files_deleted += vacuum.taken_out(log)?;
-                report.files_deleted += vacuum.unnamed(log)?;
-                log.expire(self.disk.now().checked_sub(log_retention))?;
+                if look {
+                    report.files_deleted += vacuum.unnamed(log)?;
+                    log.expire(self.disk.now().checked_sub(log_retention))?;
+                }
+                vacuum.end()?;
+            }
+            if look {
+                maintainer.looked = Some(Instant::now());
             }
             Ok(())
         })
@@ -48,11 +68,13 @@ struct Vacuum<'a> {
     table: LakeTable,
     folder: &'a Path,
     after: Duration,
+    /// In which files were deleted.
+    folders: BTreeSet<PathBuf>,
 }
 
 impl Vacuum<'_> {
     /// Files that a commit took out.
-    fn taken_out(&self, log: &mut DeltaLog) -> anyhow::Result<u64> {
+    fn taken_out(&mut self, log: &mut DeltaLog) -> anyhow::Result<u64> {
         let before = self.disk.now_ms().saturating_sub(i64::try_from(self.after.as_millis()).unwrap_or(i64::MAX));
         let due = log.tombstones().filter(|(path, at)| *at <= before && !self.is_read(path)).collect::<Vec<_>>();
         for (path, _) in &due {
@@ -67,7 +89,7 @@ impl Vacuum<'_> {
     }
 
     /// Files that a crash left between their move and their commit.
-    fn unnamed(&self, log: &DeltaLog) -> anyhow::Result<u64> {
+    fn unnamed(&mut self, log: &DeltaLog) -> anyhow::Result<u64> {
         let named = log.files().map(|file| file.path.clone()).chain(log.tombstones().map(|(path, _)| path));
         let named = named.collect::<HashSet<_>>();
         // Another program may be about to commit what it has written.
@@ -82,9 +104,19 @@ impl Vacuum<'_> {
         Ok(deleted)
     }
 
-    fn remove(&self, path: &str) -> anyhow::Result<()> {
+    fn remove(&mut self, path: &str) -> anyhow::Result<()> {
         let path = self.folder.join(path);
+        self.folders.extend(path.parent().map(Path::to_owned));
         gone(self.disk.remove(&path)).with_context(|| format!("deleting {}", path.display()))
+    }
+
+    /// After this a crash brings no file back.
+    fn end(&self) -> anyhow::Result<()> {
+        let sync = |folder: &PathBuf| match self.disk.sync_folder(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            synced => synced.with_context(|| format!("syncing {}", folder.display())),
+        };
+        self.folders.iter().try_for_each(sync)
     }
 }
 

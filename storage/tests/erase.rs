@@ -112,8 +112,8 @@ fn batches_on_their_way_are_judged_alike() {
     let condition = format!("host_name = '{SECRET}'");
     let judge = lake.judge(&condition).unwrap();
     let batch = Batch::from_rows(Signal::Metrics, hosts(DAY));
-    assert_eq!(judge.count(&lake, &batch).unwrap(), 40);
-    let left = judge.without(&lake, &batch).unwrap().unwrap();
-    assert_eq!((left.items(), judge.count(&lake, &left).unwrap()), (20, 0));
-    assert!(judge.without(&lake, &left).unwrap().is_none());
+    assert_eq!(judge.count(&batch).unwrap(), 40);
+    let left = judge.without(&batch).unwrap().unwrap();
+    assert_eq!((left.items(), judge.count(&left).unwrap()), (20, 0));
+    assert!(judge.without(&left).unwrap().is_none());
 }

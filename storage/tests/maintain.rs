@@ -156,6 +156,23 @@ fn a_file_that_no_commit_names_is_deleted_and_another_programs_left() {
     assert_eq!(files(&folder, "metrics"), 8);
 }
 
+/// Looking through all folders is nothing for every round.
+#[test]
+fn the_background_looks_for_files_that_no_commit_names_now_and_then() {
+    let folder = tempdir().unwrap();
+    let plan = MaintenancePlan { enabled: false, vacuum_after: Duration::ZERO, ..MaintenancePlan::default() };
+    let lake = Lake::open(Options { maintenance: plan, ..options(&folder) }).unwrap();
+    flushed(&lake, 1, DAY);
+    let orphan = folder.path().join("metrics/date=2026-11-23/orphan.parquet");
+    for there in [false, true] {
+        fs::write(&orphan, "left by a crash").unwrap();
+        lake.maintain().unwrap();
+        assert_eq!(orphan.exists(), there);
+    }
+    lake.vacuum(None).unwrap();
+    assert!(!orphan.exists());
+}
+
 #[test]
 fn merging_goes_on_beside_flushes_and_questions() {
     let folder = tempdir().unwrap();

@@ -14,6 +14,7 @@ mod maintain;
 mod peers;
 mod rollup_choice;
 mod rollups;
+mod rules;
 mod sandbox;
 mod scan;
 mod sim;

@@ -27,6 +27,7 @@ use super::data::{DAY, RESOURCE, rows, text, times};
 use crate::disk::{Disk, Source};
 use crate::files::Tags;
 use crate::lake::Options;
+use crate::maintain::Share;
 use crate::schema::{LakeTable, TABLES};
 use crate::shared::Shared;
 use crate::sql::Snapshot;
@@ -301,7 +302,7 @@ impl Trial {
         self.move_retention();
         // A flush that is half done brings files of its own.
         let settled = self.attempt("a flush", || lake.settled_writer().map(drop));
-        if self.attempt("retention", || lake.retain()).is_some() && settled.is_some() {
+        if self.attempt("retention", || lake.retain(Share::All)).is_some() && settled.is_some() {
             let found = self.disk.clone().calmly(|| self.found(lake, false));
             // Other tables' rows may wait for their rollup.
             let dropped = |key: &&(LakeTable, i64)| matches!(key.0, LakeTable::Rows(Table::Logs | Table::Spans));
