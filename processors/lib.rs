@@ -3,16 +3,19 @@
 mod actions;
 mod attributes;
 mod batch;
+mod filter;
+mod matching;
 mod memory_limiter;
 mod redaction;
 mod resource;
+mod sql;
 #[cfg(test)]
 mod testing;
 
 use catchment_pipeline::component::{ConnectorSpec, ProcessorSpec};
 
 pub const SPECS: &[&ProcessorSpec] =
-    &[&attributes::SPEC, &batch::SPEC, &memory_limiter::SPEC, &redaction::SPEC, &resource::SPEC];
+    &[&attributes::SPEC, &batch::SPEC, &filter::SPEC, &memory_limiter::SPEC, &redaction::SPEC, &resource::SPEC];
 
 /// Connectors: what ends pipelines and begins others. Sorted by kind.
 pub const CONNECTORS: &[&ConnectorSpec] = &[];

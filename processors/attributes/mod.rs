@@ -3,8 +3,6 @@
 //!
 //! Taking an attribute away from metric points can make two series one: nothing is aggregated here.
 
-mod matching;
-
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,7 +17,7 @@ use catchment_pipeline::component::{
 use catchment_pipeline::config::Section;
 
 use crate::actions::{self, Action};
-use matching::Properties;
+use crate::matching::Properties;
 
 pub static SPEC: ProcessorSpec = Spec {
     kind: "attributes",

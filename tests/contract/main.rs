@@ -26,6 +26,11 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("exporter", "parquet", "{}"),
     ("processor", "attributes", "actions: [{ key: contract, value: kept, action: upsert }]"),
     ("processor", "batch", "{ timeout: 100ms, send_batch_size: 1000 }"),
+    (
+        "processor",
+        "filter",
+        "{ metric_conditions: ['value_int % 3 = 0'], log_conditions: ['severity_number > 9'], traces: { span: ['true'] } }",
+    ),
     ("processor", "memory_limiter", "{ check_interval: 1s, limit_mib: 4000 }"),
     ("processor", "redaction", "{ allow_all_keys: true, blocked_values: ['4[0-9]{12}'], summary: debug }"),
     ("processor", "resource", "attributes: [{ key: contract, value: kept, action: upsert }]"),

@@ -57,10 +57,7 @@ impl Pattern {
 
 impl Properties {
     pub fn read(mut section: Section) -> Option<Properties> {
-        let types = [("strict", false), ("regexp", true)];
-        section.required::<String>("match_type");
-        let regexp = section.choice("match_type", &types).unwrap_or_default();
-        section.accepted("regexp", "every distinct value is matched once a batch");
+        let regexp = match_type(&mut section).unwrap_or_default();
         let mut properties = Vec::new();
         for (key, column, tables) in [
             ("span_names", "name", SPANS),
@@ -107,6 +104,56 @@ impl Properties {
         Some(Properties(properties))
     }
 
+    /// As `filter` has it for metrics: their names, and apart from them what their resources say.
+    pub fn read_metrics(section: &mut Section) -> (Option<Properties>, Option<Properties>) {
+        let Some(regexp) = match_type(section) else { return (None, None) };
+        let any = patterns(section, "metric_names", regexp);
+        let resources = wanted(section, "resource_attributes", regexp);
+        if any.is_empty() && resources.is_empty() {
+            section.mistake("", "it picks nothing", "add metric_names, or resource_attributes");
+        }
+        let names = (!any.is_empty()).then(|| vec![Property::Text { column: "metric_name", tables: METRICS, any }]);
+        let resources = Property::Set { column: "resource_attributes", all: true, wanted: resources }.unless_empty();
+        (names.map(Properties), resources.map(|set| Properties(vec![set])))
+    }
+
+    /// As `filter` has it for logs.
+    pub fn read_logs(section: &mut Section) -> Option<Properties> {
+        let regexp = match_type(section)?;
+        let mut properties = Vec::new();
+        for (key, column) in [("severity_texts", "severity_text"), ("bodies", "body")] {
+            let any = patterns(section, key, regexp);
+            if !any.is_empty() {
+                properties.push(Property::Text { column, tables: LOGS, any });
+            }
+        }
+        for (key, column) in [("resource_attributes", "resource_attributes"), ("record_attributes", "attributes")] {
+            let wanted = wanted(section, key, regexp);
+            properties.extend(Property::Set { column, wanted, all: true }.unless_empty());
+        }
+        if let Some(mut severity) = section.section("severity_number") {
+            let min = severity.get::<String>("min").unwrap_or_default();
+            let number = severity_number(&min);
+            if number.is_none() {
+                severity.mistake(
+                    "min",
+                    format!("\"{min}\" is not a severity"),
+                    "write TRACE, DEBUG2, INFO, WARN, ERROR, FATAL or 1 to 24",
+                );
+            }
+            let match_undefined = severity.or("match_undefined", false);
+            properties.extend(number.map(|min| Property::Severity { min, match_undefined }));
+        }
+        if properties.is_empty() {
+            section.mistake(
+                "",
+                "it picks nothing",
+                "add resource_attributes, record_attributes, severity_texts, bodies, ...",
+            );
+        }
+        Some(Properties(properties))
+    }
+
     /// Keeps in `picked` what matches (or what does not, for `exclude`).
     pub fn narrow(&self, table: Table, rows: &RecordBatch, picked: &mut [bool], include: bool) {
         let mut matched = vec![true; rows.num_rows()];
@@ -115,6 +162,29 @@ impl Properties {
         }
         picked.iter_mut().zip(matched).for_each(|(picked, matched)| *picked &= matched == include);
     }
+}
+
+fn match_type(section: &mut Section) -> Option<bool> {
+    section.accepted("regexp", "every distinct value is matched once a batch");
+    section.required::<String>("match_type");
+    section.choice("match_type", &[("strict", false), ("regexp", true)])
+}
+
+/// `WARN`, `error2` or `17`, as OTLP's number; nothing is 0.
+pub fn severity_number(text: &str) -> Option<i32> {
+    let upper = text.to_ascii_uppercase();
+    if upper.is_empty() {
+        return Some(0);
+    }
+    if let Ok(number) = upper.parse::<i32>() {
+        return (1..=24).contains(&number).then_some(number);
+    }
+    let (name, step) = match upper.strip_suffix(['2', '3', '4']) {
+        Some(name) => (name, upper.chars().last()?.to_digit(10)?),
+        None => (upper.as_str(), 1),
+    };
+    let base = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"].iter().position(|known| *known == name)?;
+    i32::try_from(base * 4).ok()?.checked_add(i32::try_from(step).ok()?)
 }
 
 fn patterns(section: &mut Section, key: &str, regexp: bool) -> Vec<Pattern> {
@@ -159,6 +229,13 @@ fn kind(name: &str, section: &Section) -> Option<i32> {
 }
 
 impl Property {
+    fn unless_empty(self) -> Option<Property> {
+        match &self {
+            Property::Set { wanted, .. } if wanted.is_empty() => None,
+            _ => Some(self),
+        }
+    }
+
     fn narrow(&self, table: Table, rows: &RecordBatch, matched: &mut [bool]) {
         match self {
             Property::Text { tables, .. } if !tables.contains(&table) => matched.fill(false),
