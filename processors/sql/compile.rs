@@ -145,11 +145,11 @@ fn resolve(rows: Rows, expr: &mut ast::Expr) -> std::result::Result<(), Wrong> {
     }
     // Comparisons first: they look at what stands on their other side.
     let _: ControlFlow<()> = visit_expressions_mut(expr, |expr| {
-        if let ast::Expr::BinaryOp { left, op, right } = expr {
-            if is_comparison(op) {
-                compare(left, right);
-                compare(right, left);
-            }
+        if let ast::Expr::BinaryOp { left, op, right } = expr
+            && is_comparison(op)
+        {
+            compare(left, right);
+            compare(right, left);
         }
         ControlFlow::Continue(())
     });
