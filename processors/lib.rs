@@ -11,11 +11,19 @@ mod resource;
 mod sql;
 #[cfg(test)]
 mod testing;
+mod transform;
 
 use catchment_pipeline::component::{ConnectorSpec, ProcessorSpec};
 
-pub const SPECS: &[&ProcessorSpec] =
-    &[&attributes::SPEC, &batch::SPEC, &filter::SPEC, &memory_limiter::SPEC, &redaction::SPEC, &resource::SPEC];
+pub const SPECS: &[&ProcessorSpec] = &[
+    &attributes::SPEC,
+    &batch::SPEC,
+    &filter::SPEC,
+    &memory_limiter::SPEC,
+    &redaction::SPEC,
+    &resource::SPEC,
+    &transform::SPEC,
+];
 
 /// Connectors: what ends pipelines and begins others. Sorted by kind.
 pub const CONNECTORS: &[&ConnectorSpec] = &[];

@@ -60,6 +60,13 @@ pub struct Column {
     pub home: Option<&'static str>,
 }
 
+impl Column {
+    /// Not made of another.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.source, Source::Same(_))
+    }
+}
+
 /// Columns of `rows`, always in the same order.
 pub fn columns(rows: Rows) -> &'static [Column] {
     static ALL: LazyLock<Vec<Vec<Column>>> =

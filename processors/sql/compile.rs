@@ -143,10 +143,10 @@ fn resolve(rows: Rows, expr: &mut ast::Expr) -> std::result::Result<(), Wrong> {
     if let ControlFlow::Break(wrong) = flow {
         return Err(wrong);
     }
-    // Comparisons first: they look at what stands on their other side.
+    // Numbers first: they look at what stands on their other side.
     let _: ControlFlow<()> = visit_expressions_mut(expr, |expr| {
         if let ast::Expr::BinaryOp { left, op, right } = expr
-            && is_comparison(op)
+            && takes_numbers(op)
         {
             compare(left, right);
             compare(right, left);
@@ -188,9 +188,11 @@ pub fn unknown_column(rows: Rows, name: &str) -> Wrong {
     Wrong { absent: true, ..Wrong::new(format!("there is no column {name}"), mend) }
 }
 
-fn is_comparison(op: &BinaryOperator) -> bool {
+/// Where a number beside an attribute says that the attribute is meant as one.
+fn takes_numbers(op: &BinaryOperator) -> bool {
     use BinaryOperator as B;
-    matches!(op, B::Eq | B::NotEq | B::Lt | B::LtEq | B::Gt | B::GtEq)
+    let compares = matches!(op, B::Eq | B::NotEq | B::Lt | B::LtEq | B::Gt | B::GtEq);
+    compares || matches!(op, B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo)
 }
 
 /// An attribute beside a number is taken as a number, NULL if it is none; beside true or false as that word.

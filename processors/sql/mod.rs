@@ -5,6 +5,7 @@
 //! wrong later, but values. What an expression does to a row depends on that row only: no clock, no chance, no subquery, no aggregate.
 //! Only columns that it uses are made. What repeats is looked at once: see [`program`](Program). Limits: `guard`.
 
+mod assign;
 mod columns;
 mod compile;
 mod frame;
@@ -12,12 +13,16 @@ mod functions;
 mod guard;
 mod ottl;
 mod program;
+mod statement;
 mod values;
+mod write;
 
+pub use assign::Outcome;
 pub use columns::Rows;
 pub use compile::condition_for;
 pub use frame::Frame;
 pub use program::{ERROR_MODES, ErrorMode, Failures, Program, message};
+pub use statement::{Statement, statement};
 
 /// What is wrong with a text of SQL, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]

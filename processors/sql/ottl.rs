@@ -7,7 +7,7 @@ use regex::{Captures, Regex};
 /// What OTTL has and SQL has not.
 pub fn is_ottl(text: &str) -> bool {
     static SIGNS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r#"==|!= ?nil|\bnil\b|\b(SEVERITY_NUMBER|STATUS_CODE|SPAN_KIND|METRIC_DATA_TYPE)_[A-Z]|\w\["|\b(IsMatch|IsString|IsRootSpan|HasAttrOnDatapoint|HasAttrKeyOnDatapoint)\(|^\s*(set|delete_key|delete_matching_keys|keep_keys|replace_pattern|replace_all_patterns|truncate_all|limit|merge_maps|convert_sum_to_gauge|convert_gauge_to_sum)\("#).ok()
+        Regex::new(r#"==|!= ?nil|\bnil\b|\b(SEVERITY_NUMBER|STATUS_CODE|SPAN_KIND|METRIC_DATA_TYPE)_[A-Z]|\w\["|\b(IsMatch|IsString|IsRootSpan|HasAttrOnDatapoint|HasAttrKeyOnDatapoint)\(|^\s*(set|delete_key|delete_matching_keys|keep_keys|replace_pattern|replace_all_patterns|replace_all_matches|truncate_all|limit|merge_maps|convert_sum_to_gauge|convert_gauge_to_sum)\("#).ok()
     });
     SIGNS.as_ref().is_some_and(|signs| signs.is_match(text))
 }
@@ -25,6 +25,32 @@ pub fn condition(text: &str) -> Option<String> {
     sql = ENUMS.as_ref()?.replace_all(&sql, |found: &Captures<'_>| enumerated(found)).into_owned();
     static LEFT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"==|\bnil\b|\b[A-Z][a-z]+[A-Z]\w*\(").ok());
     (!LEFT.as_ref()?.is_match(&sql)).then_some(sql)
+}
+
+/// `set(attributes["k"], "v") where ...` and `delete_key(attributes, "k")` as `SET`.
+pub fn statement(text: &str) -> Option<String> {
+    static SHAPE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?s)^\s*(\w+)\((.*)\)(?:\s+where\s+(.*?))?\s*$").ok());
+    let shape = SHAPE.as_ref()?.captures(text)?;
+    let (verb, arguments) = (shape.get(1)?.as_str(), shape.get(2)?.as_str());
+    let (target, value) = arguments.split_once(',')?;
+    let (target, value) = (condition(target.trim())?, condition(value.trim())?);
+    let set = match verb {
+        "set" => format!("SET {target} = {value}"),
+        "delete_key" => format!("SET {target}[{value}] = NULL"),
+        "keep_keys" => format!("SET {target} = attribute_keep({target}, {})", value.trim_matches(['[', ']'])),
+        "delete_matching_keys" => format!("SET {target} = attribute_remove_matching({target}, {value})"),
+        "truncate_all" => format!("SET {target} = attribute_truncate({target}, {value})"),
+        "replace_pattern" => {
+            let (pattern, replacement) = value.split_once(',')?;
+            format!("SET {target} = regexp_replace({target}, {}, {}, 'g')", pattern.trim(), replacement.trim())
+        }
+        _ => return None,
+    };
+    Some(match shape.get(3) {
+        Some(holds) => format!("{set} WHERE {}", condition(holds.as_str())?),
+        None => set,
+    })
 }
 
 static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {

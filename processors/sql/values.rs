@@ -13,6 +13,17 @@ pub struct Values {
 }
 
 impl Values {
+    /// Whether `kind` can be an attribute's value.
+    pub fn takes(kind: &DataType) -> bool {
+        match kind {
+            DataType::Boolean | DataType::Null | DataType::Union(..) | DataType::Timestamp(..) | DataType::Date32 => {
+                true
+            }
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+            kind => kind.is_numeric(),
+        }
+    }
+
     /// Numbers as 64 bits, times and dates as text.
     pub fn of(array: &ArrayRef) -> Result<Values> {
         let kind = match array.data_type() {

@@ -34,6 +34,11 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("processor", "memory_limiter", "{ check_interval: 1s, limit_mib: 4000 }"),
     ("processor", "redaction", "{ allow_all_keys: true, blocked_values: ['4[0-9]{12}'], summary: debug }"),
     ("processor", "resource", "attributes: [{ key: contract, value: kept, action: upsert }]"),
+    (
+        "processor",
+        "transform",
+        "{ metrics: [\"SET attributes['contract'] = 'kept'\"], logs: ['SELECT * EXCLUDE (flags)'], traces: [\"DELETE WHERE name = 'contract'\"] }",
+    ),
     ("receiver", "host_metrics", "{ collection_interval: 200ms, initial_delay: 0s, scrapers: { load: {} } }"),
     ("receiver", "internal_telemetry", "collection_interval: 200ms"),
     ("receiver", "otlp", "protocols: { grpc: { endpoint: 'localhost:0' }, http: { endpoint: 'localhost:0' } }"),
