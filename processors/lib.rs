@@ -1,9 +1,10 @@
-//! Processors: what happens to telemetry before it is acknowledged. One folder a component; [`SPECS`] lists them, sorted by kind.
+//! Processors and connectors: what shapes telemetry on its way. One folder a component; [`SPECS`] and [`CONNECTORS`] list them, sorted by kind.
 
 mod actions;
 mod attributes;
 mod batch;
 mod filter;
+mod forward;
 mod matching;
 mod memory_limiter;
 mod redaction;
@@ -26,7 +27,7 @@ pub const SPECS: &[&ProcessorSpec] = &[
 ];
 
 /// Connectors: what ends pipelines and begins others. Sorted by kind.
-pub const CONNECTORS: &[&ConnectorSpec] = &[];
+pub const CONNECTORS: &[&ConnectorSpec] = &[&forward::SPEC];
 
 #[cfg(test)]
 mod tests {

@@ -86,6 +86,7 @@ pub fn components(as_json: bool) -> anyhow::Result<Exit> {
     let roles = [
         ("receivers", lines(REGISTRY.receivers)),
         ("processors", lines(REGISTRY.processors)),
+        ("connectors", lines(REGISTRY.connectors)),
         ("exporters", lines(REGISTRY.exporters)),
         ("extensions", lines(REGISTRY.extensions)),
     ];

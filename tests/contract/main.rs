@@ -19,6 +19,7 @@ use catchment_pipeline::component::{Admission, Context, Offers};
 /// A configuration that works, of every component: role, kind, YAML. `SINK_*` are ports of servers that take
 /// everything, `FOLDER` is a folder of the test's own.
 const EXAMPLES: &[(&str, &str, &str)] = &[
+    ("connector", "forward", "{}"),
     ("exporter", "debug", "verbosity: normal"),
     ("exporter", "file", "path: FOLDER/out.jsonl"),
     ("exporter", "otlp_grpc", "{ endpoint: 'http://127.0.0.1:SINK_GRPC', tls: { insecure: true } }"),

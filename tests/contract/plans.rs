@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use catchment_pipeline::component::{ExporterSpec, ExtensionSpec, ProcessorSpec, ReceiverSpec, Spec};
+use catchment_pipeline::component::{ConnectorSpec, ExporterSpec, ExtensionSpec, ProcessorSpec, ReceiverSpec, Spec};
 use catchment_pipeline::config::Section;
 
 const RECEIVERS: &[&ReceiverSpec] = catchment_receivers::SPECS;
 const PROCESSORS: &[&ProcessorSpec] = catchment_processors::SPECS;
+const CONNECTORS: &[&ConnectorSpec] = catchment_processors::CONNECTORS;
 const EXPORTERS: &[&ExporterSpec] = catchment_exporters::SPECS;
 const NO_EXTENSIONS: &[&ExtensionSpec] = &[];
 
@@ -29,6 +30,7 @@ fn lists_are_sorted_and_names_are_told_apart() {
     }
     check(RECEIVERS);
     check(PROCESSORS);
+    check(CONNECTORS);
     check(EXPORTERS);
     assert!(NO_EXTENSIONS.is_empty());
 }
@@ -47,6 +49,7 @@ fn every_example_is_taken_and_is_about_a_component() {
     }
     check("receiver", RECEIVERS);
     check("processor", PROCESSORS);
+    check("connector", CONNECTORS);
     check("exporter", EXPORTERS);
 }
 
