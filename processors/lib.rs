@@ -1,8 +1,12 @@
 //! Processors and connectors: what shapes telemetry on its way. One folder a component; [`SPECS`] and [`CONNECTORS`] list them, sorted by kind.
 
 mod actions;
+mod aggregate;
 mod attributes;
 mod batch;
+mod cumulative_to_delta;
+mod dedup;
+mod delta_to_cumulative;
 mod filter;
 mod forward;
 mod matching;
@@ -10,6 +14,9 @@ mod memory_limiter;
 mod redaction;
 mod resource;
 mod sql;
+#[allow(dead_code)]
+mod state;
+mod tail_sampling;
 #[cfg(test)]
 mod testing;
 mod transform;
@@ -17,12 +24,17 @@ mod transform;
 use catchment_pipeline::component::{ConnectorSpec, ProcessorSpec};
 
 pub const SPECS: &[&ProcessorSpec] = &[
+    &aggregate::SPEC,
     &attributes::SPEC,
     &batch::SPEC,
+    &cumulative_to_delta::SPEC,
+    &dedup::SPEC,
+    &delta_to_cumulative::SPEC,
     &filter::SPEC,
     &memory_limiter::SPEC,
     &redaction::SPEC,
     &resource::SPEC,
+    &tail_sampling::SPEC,
     &transform::SPEC,
 ];
 

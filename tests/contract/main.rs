@@ -25,8 +25,12 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("exporter", "otlp_grpc", "{ endpoint: 'http://127.0.0.1:SINK_GRPC', tls: { insecure: true } }"),
     ("exporter", "otlp_http", "endpoint: 'http://127.0.0.1:SINK_HTTP'"),
     ("exporter", "parquet", "{}"),
+    ("processor", "aggregate", "{ interval: 10s, by: [service.name], functions: [avg, p99] }"),
     ("processor", "attributes", "actions: [{ key: contract, value: kept, action: upsert }]"),
     ("processor", "batch", "{ timeout: 100ms, send_batch_size: 1000 }"),
+    ("processor", "cumulative_to_delta", "{ include: { metric_types: [sum] }, initial_value: keep }"),
+    ("processor", "dedup", "{ interval: 5s, exclude_fields: [attributes.id] }"),
+    ("processor", "delta_to_cumulative", "{ max_stale: 10m, max_streams: 1000 }"),
     (
         "processor",
         "filter",
@@ -35,6 +39,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("processor", "memory_limiter", "{ check_interval: 1s, limit_mib: 4000 }"),
     ("processor", "redaction", "{ allow_all_keys: true, blocked_values: ['4[0-9]{12}'], summary: debug }"),
     ("processor", "resource", "attributes: [{ key: contract, value: kept, action: upsert }]"),
+    ("processor", "tail_sampling", "{ decision_wait: 1s, policies: [{ name: all, type: always_sample }] }"),
     (
         "processor",
         "transform",
