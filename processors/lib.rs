@@ -13,6 +13,7 @@ mod matching;
 mod memory_limiter;
 mod redaction;
 mod resource;
+mod sampling;
 mod sql;
 #[allow(dead_code)]
 mod state;
@@ -32,6 +33,7 @@ pub const SPECS: &[&ProcessorSpec] = &[
     &delta_to_cumulative::SPEC,
     &filter::SPEC,
     &memory_limiter::SPEC,
+    &sampling::SPEC,
     &redaction::SPEC,
     &resource::SPEC,
     &tail_sampling::SPEC,

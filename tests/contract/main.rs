@@ -37,6 +37,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
         "{ metric_conditions: ['value_int % 3 = 0'], log_conditions: ['severity_number > 9'], traces: { span: ['true'] } }",
     ),
     ("processor", "memory_limiter", "{ check_interval: 1s, limit_mib: 4000 }"),
+    ("processor", "probabilistic_sampler", "{ sampling_percentage: 50, mode: proportional }"),
     ("processor", "redaction", "{ allow_all_keys: true, blocked_values: ['4[0-9]{12}'], summary: debug }"),
     ("processor", "resource", "attributes: [{ key: contract, value: kept, action: upsert }]"),
     ("processor", "tail_sampling", "{ decision_wait: 1s, policies: [{ name: all, type: always_sample }] }"),
