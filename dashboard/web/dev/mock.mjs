@@ -9,6 +9,7 @@ import { dictionary, float64, int64, TimeUnit, tableFromArrays, tableToIPC, time
 import { WebSocketServer } from 'ws';
 import { boards } from './mock-boards.mjs';
 import { generators } from './mock-data.mjs';
+import { snapshot } from './mock-status.mjs';
 
 const PORT = Number(process.env.MOCK_PORT ?? 8081);
 const TICK = Number(process.env.MOCK_STEP ?? 1000);
@@ -105,7 +106,12 @@ new WebSocketServer({ server, path: '/api/v1/live' }).on('connection', (socket) 
       timers.delete(message.id);
       return;
     }
-    if (message.status) return;
+    if (message.status) {
+      const tell = () => send({ op: 'status', id: message.id, snapshot: snapshot() });
+      tell();
+      timers.set(message.id, setInterval(tell, 1000));
+      return;
+    }
     const { id, query, range, width, resume, limit } = message;
     const span = windowOf(range);
     const least = query.min_step ? duration(query.min_step) : 1000;

@@ -3,6 +3,7 @@
 import { useMemo, useRef } from 'preact/hooks';
 import { formatRate } from '../shared/format';
 import { useWidth } from '../shared/use-width';
+import { roomAround } from './around';
 import { GraphNodeView } from './GraphNodeView';
 import { buildGraph, type GraphNode, type NodeRef } from './graph';
 import { layout, type Size } from './layout';
@@ -32,7 +33,7 @@ const LEAST: Widths = { end: 134, pipeline: 92, processor: 110, gap: 34 };
 const WANTED: Widths = { end: 200, pipeline: 116, processor: 150, gap: 72 };
 const GREATEST_GAP = 120;
 
-/** `layers`: receivers, pipelines, processors, log, exporters. Where even the least is too much, the graph runs downwards. */
+/** `layers`: receivers and connectors, pipelines, processors, log, exporters. Where even the least is too much, the graph runs downwards. */
 const totalWidth = ({ end, pipeline, processor, gap }: Widths, layers: number): number =>
   3 * end + pipeline + Math.max(0, layers - 4) * processor + (layers - 1) * gap;
 
@@ -50,18 +51,20 @@ function widthsFor(available: number, layers: number): Widths {
 }
 
 const HEIGHTS: Readonly<Record<NodeRef['kind'], number>> = {
-  receiver: 68,
+  receiver: 76,
+  connector: 106,
   pipeline: 52,
-  processor: 52,
+  processor: 60,
   log: 88,
   exporter: 84,
 };
 
 export function Graph({ snapshot, rates, selected, onSelect }: Props) {
   const place = useRef<HTMLDivElement>(null);
-  const width = useWidth(place, 1000) - 2 * PADDING;
+  const whole = useWidth(place, 1000) - 2 * PADDING;
   const graph = useMemo(() => buildGraph(snapshot, rates), [snapshot, rates]);
-  const down = width < totalWidth(LEAST, graph.layers);
+  const down = whole - roomAround(graph, true) < totalWidth(LEAST, graph.layers);
+  const width = whole - roomAround(graph, !down);
   const drawn = useMemo(() => arrange(graph, width, down), [graph, width, down]);
   const strongest = Math.max(1, ...drawn.edges.map(({ rate }) => rate ?? 0));
   return (
@@ -71,10 +74,14 @@ export function Graph({ snapshot, rates, selected, onSelect }: Props) {
           {drawn.edges.map(({ key, path, rate }) => (
             <path key={key} class={rate ? 'edge flowing' : 'edge'} d={path} stroke-width={thickness(rate, strongest)} />
           ))}
+          {drawn.edges.map(
+            ({ key, head, rate }) => head && <path key={key} class={rate ? 'head flowing' : 'head'} d={head} />,
+          )}
         </svg>
         {drawn.edges.map(
           ({ key, rate, middle }) =>
-            rate !== null && (
+            rate !== null &&
+            middle && (
               <span key={key} class="rate" aria-hidden="true" style={{ left: `${middle.x}px`, top: `${middle.y}px` }}>
                 {formatRate(rate)}
               </span>
@@ -103,7 +110,7 @@ export function Graph({ snapshot, rates, selected, onSelect }: Props) {
 function arrange(graph: ReturnType<typeof buildGraph>, width: number, down: boolean) {
   if (!down) {
     const { end, pipeline, processor, gap } = widthsFor(width, graph.layers);
-    const across = { receiver: end, pipeline, processor, log: end, exporter: end };
+    const across = { receiver: end, connector: end, pipeline, processor, log: end, exporter: end };
     const size = ({ ref }: GraphNode): Size => ({ width: across[ref.kind], height: HEIGHTS[ref.kind] });
     return layout(graph, { direction: 'right', size, layerGap: gap, nodeGap: NODE_GAP });
   }
@@ -119,7 +126,7 @@ function arrange(graph: ReturnType<typeof buildGraph>, width: number, down: bool
         : ref.kind === 'exporter'
           ? Math.max(each, Math.min(150, width / 2 - 4))
           : each,
-    height: HEIGHTS[ref.kind] + (ref.kind === 'log' || ref.kind === 'pipeline' ? 0 : 16),
+    height: HEIGHTS[ref.kind] + (ref.kind === 'log' || ref.kind === 'pipeline' || ref.kind === 'connector' ? 0 : 16),
   });
   return layout(graph, { direction: 'down', size, layerGap: 40, nodeGap: 8, limit: width });
 }

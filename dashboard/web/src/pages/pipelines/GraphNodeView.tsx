@@ -1,11 +1,12 @@
 // What a node of the graph says.
+import type { ComponentChildren } from 'preact';
 import { formatBytes, formatDuration, formatRate, formatShort } from '../shared/format';
 import { Label } from '../shared/Label';
 import type { GraphNode } from './graph';
-import { exporterHealth, logHealth, processorHealth, receiverHealth, type Verdict } from './health';
+import { exporterHealth, logHealth, receiverHealth, stageHealth, type Verdict } from './health';
 import type { Rates } from './rates';
 import * as rate from './rates';
-import type { Exporter, Log, Snapshot } from './snapshot';
+import type { Connector, Exporter, Log, Snapshot, Stage } from './snapshot';
 import { VerdictMark } from './Verdict';
 
 interface Props {
@@ -20,7 +21,7 @@ interface Said {
   readonly kind: string;
   readonly name: string;
   readonly verdict: Verdict | null;
-  readonly lines: readonly string[];
+  readonly lines: readonly ComponentChildren[];
 }
 
 export function GraphNodeView({ node, snapshot, rates, selected, onSelect }: Props) {
@@ -37,8 +38,8 @@ export function GraphNodeView({ node, snapshot, rates, selected, onSelect }: Pro
         {verdict && verdict.health !== 'good' && <VerdictMark verdict={verdict} />}
       </span>
       <Label text={name} class="id" />
-      {lines.map((line) => (
-        <span key={line} class="line">
+      {lines.map((line, index) => (
+        <span key={index} class="line">
           {line}
         </span>
       ))}
@@ -57,9 +58,14 @@ function whatItSays({ ref }: GraphNode, snapshot: Snapshot, rates: Rates): Said 
     case 'pipeline':
       return { kind: 'pipeline', name: ref.id, verdict: null, lines: [] };
     case 'processor': {
-      const one = snapshot.processors.find(({ id, pipeline }) => id === ref.id && pipeline === ref.pipeline);
-      const lines = one && one.refused_items > 0 ? [`${formatShort(one.refused_items)} refused`] : [];
-      return { kind: 'processor', name: ref.id, verdict: one ? processorHealth(one, rates) : null, lines };
+      const one = rate.findStage(snapshot, ref);
+      const lines = one ? changes(one).slice(0, 1) : [];
+      return { kind: 'processor', name: ref.id, verdict: one ? stageHealth(one, rates) : null, lines };
+    }
+    case 'connector': {
+      const one = snapshot.connectors.find(({ id }) => id === ref.id);
+      const lines = one ? connectorLines(one, rates) : [];
+      return { kind: 'connector', name: ref.id, verdict: one ? stageHealth(one, rates) : null, lines };
     }
     case 'log':
       return {
@@ -78,6 +84,24 @@ function whatItSays({ ref }: GraphNode, snapshot: Snapshot, rates: Rates): Said 
       };
     }
   }
+}
+
+/** Why there is not as much out as in, the worst first. */
+function changes({ refused_items, taken_out_items, held_items }: Stage): string[] {
+  const figures: [number, string][] = [
+    [refused_items, 'refused'],
+    [rate.sum(taken_out_items), 'taken out'],
+    [held_items, 'held'],
+  ];
+  return figures.filter(([items]) => items > 0).map(([items, what]) => `${formatShort(items)} ${what}`);
+}
+
+function connectorLines(connector: Connector, rates: Rates): ComponentChildren[] {
+  const per = (field: rate.StageField) => formatRate(rates.perSecond(rate.stage(connector, field)));
+  // Where it stands shows what it begins; what it ends is known to the log alone.
+  const from = <Label key="from" text={`from ${connector.from.join(', ')}`} />;
+  const held = connector.held_items > 0 ? `, ${formatShort(connector.held_items)} held` : '';
+  return [from, `${per('incoming_items')} in`, `${per('outgoing_items')} out${held}`];
 }
 
 function logLines(log: Log, rates: Rates): string[] {

@@ -1,11 +1,11 @@
 // The same as the graph, as tables.
 import { formatBytes, formatCount, formatDuration, formatRate } from '../shared/format';
 import { Label } from '../shared/Label';
-import { exporterHealth, processorHealth, receiverHealth } from './health';
+import { exporterHealth, receiverHealth, stageHealth } from './health';
 import type { Rates } from './rates';
 import * as rate from './rates';
 import { SimpleTable } from './SimpleTable';
-import type { Failure, Snapshot } from './snapshot';
+import type { Failure, Snapshot, Stage } from './snapshot';
 import { VerdictMark } from './Verdict';
 
 export function Tables({ snapshot, rates }: { readonly snapshot: Snapshot; readonly rates: Rates }) {
@@ -26,17 +26,27 @@ export function Tables({ snapshot, rates }: { readonly snapshot: Snapshot; reado
       />
       <SimpleTable
         caption="Processors"
-        head={['Processor', 'State', 'Pipeline', '>In', '>Out', '>Refused', 'Last failure']}
+        head={['Processor', 'State', 'Pipeline', ...STAGE_HEAD]}
         rows={snapshot.processors.map((one) => [
           <Label key="" text={one.id} />,
-          <VerdictMark key="" verdict={processorHealth(one, rates)} />,
+          <VerdictMark key="" verdict={stageHealth(one, rates)} />,
           <Label key="" text={one.pipeline} />,
-          formatRate(rates.perSecond(rate.processor(one.pipeline, one.id, 'incoming_items'))),
-          formatRate(rates.perSecond(rate.processor(one.pipeline, one.id, 'outgoing_items'))),
-          formatCount(one.refused_items),
-          failure(one.last_error),
+          ...stageCells(one, rates),
         ])}
       />
+      {snapshot.connectors.length > 0 && (
+        <SimpleTable
+          caption="Connectors"
+          head={['Connector', 'State', 'From', 'To', ...STAGE_HEAD]}
+          rows={snapshot.connectors.map((one) => [
+            <Label key="" text={one.id} />,
+            <VerdictMark key="" verdict={stageHealth(one, rates)} />,
+            <Label key="" text={one.from.join(', ')} />,
+            <Label key="" text={one.to.join(', ')} />,
+            ...stageCells(one, rates),
+          ])}
+        />
+      )}
       <SimpleTable
         caption="Exporters and their cursors"
         head={[
@@ -69,5 +79,18 @@ export function Tables({ snapshot, rates }: { readonly snapshot: Snapshot; reado
     </>
   );
 }
+
+const STAGE_HEAD = ['>In', '>Out', '>Refused', '>Taken out', '>Put in', '>Held', '>Backlog', 'Last failure'];
+
+const stageCells = (one: Stage, rates: Rates) => [
+  formatRate(rates.perSecond(rate.stage(one, 'incoming_items'))),
+  formatRate(rates.perSecond(rate.stage(one, 'outgoing_items'))),
+  formatCount(one.refused_items),
+  formatCount(rate.sum(one.taken_out_items)),
+  formatCount(rate.sum(one.put_in_items)),
+  formatCount(one.held_items),
+  one.backlog ? formatCount(one.backlog.items) : '–',
+  failure(one.last_error),
+];
 
 const failure = (last: Failure | null) => (last ? <Label text={last.message} /> : '–');

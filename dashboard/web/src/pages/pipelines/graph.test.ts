@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { buildGraph, keyOf } from './graph';
-import { exporterHealth, logHealth, receiverHealth } from './health';
+import { exporterHealth, logHealth, receiverHealth, stageHealth } from './health';
 import { layout, spread } from './layout';
-import { exporter as exporterCounter, Rates, receiver as receiverCounter } from './rates';
-import { exporter, receiver, snapshot } from './snapshot.fixture';
+import { exporter as exporterCounter, Rates, receiver as receiverCounter, stage as stageCounter } from './rates';
+import { connector, exporter, receiver, snapshot, stage } from './snapshot.fixture';
 
 const rated = (...snapshots: ReturnType<typeof snapshot>[]) =>
   snapshots.reduce((rates, one) => rates.with(one), new Rates());
@@ -69,6 +69,18 @@ describe('rates', () => {
     expect(rated(moment(0, 500), moment(5000, 10)).perSecond(accepted)).toBeNull();
   });
 
+  it('are of all reasons, and keep a connector apart from a processor of the same name', () => {
+    const at = (now: number, filtered: number, duplicate: number) =>
+      snapshot({
+        now_unix_ms: now,
+        processors: [stage('one', 'filter', { pipeline: 'p', taken_out_items: { filtered } })],
+        connectors: [connector('one', [], [], { taken_out_items: { filtered, duplicate } })],
+      });
+    const rates = rated(at(0, 0, 0), at(1000, 10, 5));
+    expect(rates.perSecond(stageCounter({ id: 'one', pipeline: 'p' }, 'taken_out_items'))).toBe(10);
+    expect(rates.perSecond(stageCounter({ id: 'one', pipeline: '' }, 'taken_out_items'))).toBe(15);
+  });
+
   it('do without components that are not there', () => {
     expect(rated(moment(0, 0), moment(1000, 0)).perSecond(exporterCounter('gone', 'lost_items'))).toBeNull();
   });
@@ -104,7 +116,7 @@ describe('the layout', () => {
   }
 
   it('stands an empty and a large configuration', () => {
-    const none = { pipelines: [], receivers: [], processors: [], exporters: [] };
+    const none = { pipelines: [], receivers: [], processors: [], connectors: [], exporters: [] };
     expect(place(snapshot(none)).placed.size).toBe(1);
     const ids = Array.from({ length: 200 }, (_, i) => `${i}`);
     const pipelines = [{ id: 'p', signal: 'logs', receivers: ids, processors: [], exporters: [] }];
@@ -151,6 +163,22 @@ describe('health', () => {
     expect(log({ bytes: 96 })).toEqual({ health: 'critical', word: 'nearly full' });
     expect(log({ durable: false }).word).toBe('memory only');
     expect(log({ fsync_failures: 1 }).health).toBe('critical');
+  });
+
+  it('of a stage that refuses is worse behind the log, where nobody sends it again', () => {
+    const at = (now: number, refused_items: number, backlog = connector('c', [], []).backlog) =>
+      snapshot({ now_unix_ms: now, connectors: [connector('c', [], [], { refused_items, backlog })] });
+    const word = (rates: Rates, one = connector('c', [], [])) => stageHealth(one, rates).word;
+    expect(word(new Rates())).toBe('running');
+    expect(word(rated(at(0, 1), at(1000, 5)))).toBe('losing data');
+    expect(word(new Rates(), connector('c', [], [], { refused_items: 5 }))).toBe('lost data');
+    const backlog = { committed: 0, records: 1, items: 1, bytes: 1, oldest_age_seconds: 61 };
+    expect(word(new Rates(), connector('c', [], [], { backlog }))).toBe('behind');
+    const unlogged = (now: number, refused_items: number) =>
+      snapshot({ now_unix_ms: now, processors: [stage('limit', 'memory_limiter', { pipeline: 'p', refused_items })] });
+    expect(
+      word(rated(unlogged(0, 1), unlogged(1000, 5)), { ...connector('limit', [], []), pipeline: 'p', backlog: null }),
+    ).toBe('refusing');
   });
 
   it('tells losing from having lost', () => {

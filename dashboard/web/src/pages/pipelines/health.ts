@@ -2,7 +2,7 @@
 
 import type { Rates } from './rates';
 import * as rate from './rates';
-import type { Exporter, Log, Processor, Receiver, State } from './snapshot';
+import type { Exporter, Log, Receiver, Stage, State } from './snapshot';
 
 export type Health = 'good' | 'waiting' | 'warning' | 'critical';
 
@@ -32,9 +32,13 @@ export function receiverHealth(receiver: Receiver, rates: Rates): Verdict {
   return ofState(receiver.state);
 }
 
-export function processorHealth(processor: Processor, rates: Rates): Verdict {
-  const refused = rate.processor(processor.pipeline, processor.id, 'refused_items');
-  return rates.rising(refused) ? { health: 'warning', word: 'refusing' } : { health: 'good', word: 'running' };
+/** Of a processor or a connector. What a stage behind the log refuses was acknowledged: it is lost, as with an exporter. */
+export function stageHealth(stage: Stage, rates: Rates): Verdict {
+  const refusing = rates.rising(rate.stage(stage, 'refused_items'));
+  if (stage.backlog === null) return refusing ? { health: 'warning', word: 'refusing' } : OF_STATE.running;
+  if (refusing) return { health: 'critical', word: 'losing data' };
+  if (stage.backlog.oldest_age_seconds > LATE_SECONDS) return { health: 'warning', word: 'behind' };
+  return stage.refused_items > 0 ? { health: 'warning', word: 'lost data' } : OF_STATE.running;
 }
 
 export function exporterHealth(exporter: Exporter, rates: Rates): Verdict {

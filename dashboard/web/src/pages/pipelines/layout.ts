@@ -1,6 +1,7 @@
 // Where the graph's nodes lie. Layers are columns (`right`) or rows (`down`, for a narrow page). A node wants to lie at the
 // middle of its pipelines' lanes; those of one layer are moved apart as little as can be.
 
+import { around } from './around';
 import type { Graph, GraphNode } from './graph';
 
 export interface Size {
@@ -22,7 +23,10 @@ export interface Layout extends Size {
     to: string;
     rate: number | null;
     path: string;
-    middle: { x: number; y: number };
+    /** Of the arrow, where the line goes against the graph's way. */
+    head: string | null;
+    /** Where its rate is written, if there is room for one. */
+    middle: { x: number; y: number } | null;
   }[];
 }
 
@@ -125,16 +129,13 @@ function finish(graph: Graph, placed: Map<string, Placed>, gap: number, right: b
     place.x -= left;
     place.y -= top;
   }
-  const edges = graph.edges.flatMap(({ from, to, rate }) => {
-    const [start, end] = [placed.get(from), placed.get(to)];
-    return start && end ? [{ key: `${from} ${to}`, from, to, rate, ...curve(start, end, gap, right) }] : [];
+  const back = around(graph, placed, right);
+  const edges = graph.edges.flatMap((edge) => {
+    const [start, end] = [placed.get(edge.from), placed.get(edge.to)];
+    const drawn = edge.back ? back.drawn.get(edge) : start && end && curve(start, end, gap, right);
+    return drawn ? [{ key: `${edge.from} ${edge.to}`, from: edge.from, to: edge.to, rate: edge.rate, ...drawn }] : [];
   });
-  return {
-    placed,
-    edges,
-    width: Math.max(0, ...all.map(({ x, width }) => x + width)),
-    height: Math.max(0, ...all.map(({ y, height }) => y + height)),
-  };
+  return { placed, edges, width: back.width, height: back.height };
 }
 
 /** Along its own lane up to the gap before its end, so that it crosses nobody else's lane on the way, then a bend. */
@@ -143,7 +144,7 @@ function curve(
   to: Placed,
   gap: number,
   right: boolean,
-): { path: string; middle: { x: number; y: number } } {
+): { path: string; head: null; middle: { x: number; y: number } } {
   const start = right
     ? { x: from.x + from.width, y: from.y + from.height / 2 }
     : { x: from.x + from.width / 2, y: from.y + from.height };
@@ -153,5 +154,5 @@ function curve(
     : { x: start.x, y: Math.max(start.y, end.y - gap) };
   const middle = { x: (bend.x + end.x) / 2, y: (bend.y + end.y) / 2 };
   const pulls = right ? `${middle.x} ${bend.y} ${middle.x} ${end.y}` : `${bend.x} ${middle.y} ${end.x} ${middle.y}`;
-  return { path: `M${start.x} ${start.y}L${bend.x} ${bend.y}C${pulls} ${end.x} ${end.y}`, middle };
+  return { path: `M${start.x} ${start.y}L${bend.x} ${bend.y}C${pulls} ${end.x} ${end.y}`, head: null, middle };
 }

@@ -1,7 +1,7 @@
 // Rates between snapshots. A window, not the last two: what is scraped every ten seconds would else read as nothing most of
 // the time and as ten times too much once.
 
-import type { Snapshot } from './snapshot';
+import type { Counts, Snapshot, Stage } from './snapshot';
 
 export const WINDOW_MS = 30_000;
 
@@ -46,12 +46,27 @@ export const receiver = (id: string, field: 'accepted_items' | 'refused_items'):
   return (snapshot) => snapshot.receivers.find((one) => one.id === id)?.[field];
 };
 
-export const processor = (
-  pipeline: string,
-  id: string,
-  field: 'incoming_items' | 'outgoing_items' | 'refused_items',
-): Counter => {
-  return (snapshot) => snapshot.processors.find((one) => one.id === id && one.pipeline === pipeline)?.[field];
+/** A processor, or a connector, which is in no pipeline: the server then says `''`. */
+export interface StageRef {
+  readonly id: string;
+  readonly pipeline: string;
+}
+
+export function findStage({ processors, connectors }: Snapshot, { id, pipeline }: StageRef): Stage | undefined {
+  return pipeline === ''
+    ? connectors.find((one) => one.id === id)
+    : processors.find((one) => one.id === id && one.pipeline === pipeline);
+}
+
+export const sum = (counts: Counts): number => Object.values(counts).reduce((all, one) => all + one, 0);
+
+export type StageField = 'incoming_items' | 'outgoing_items' | 'refused_items' | 'taken_out_items' | 'put_in_items';
+
+export const stage = (ref: StageRef, field: StageField): Counter => {
+  return (snapshot) => {
+    const value = findStage(snapshot, ref)?.[field];
+    return typeof value === 'object' ? sum(value) : value;
+  };
 };
 
 export const exporter = (id: string, field: 'exported_items' | 'lost_items' | 'retries'): Counter => {

@@ -25,17 +25,36 @@ export interface Receiver {
   accepted_items: number;
   accepted_per_second: number;
   refused_items: number;
+  refused_by_reason: Counts;
   last_error: Failure | null;
 }
 
-export interface Processor {
+/** Items by reason, `too_old`. */
+export type Counts = Readonly<Record<string, number>>;
+
+/** What processors and connectors have in common. All items: `incoming + put_in = outgoing + refused + taken_out + held`. */
+export interface Stage {
   id: string;
   kind: string;
+  /** Empty for a connector. */
   pipeline: string;
   incoming_items: number;
   outgoing_items: number;
   refused_items: number;
+  taken_out_items: Counts;
+  put_in_items: Counts;
+  held_items: number;
+  /** Of a stage that remembers, and so reads the log: what it has not saved yet. */
+  backlog: Backlog | null;
   last_error: Failure | null;
+}
+
+export type Processor = Stage;
+
+export interface Connector extends Stage {
+  /** The pipelines it ends, and those it begins. */
+  from: string[];
+  to: string[];
 }
 
 export interface Backlog {
@@ -85,6 +104,7 @@ export interface Snapshot {
   pipelines: Pipeline[];
   receivers: Receiver[];
   processors: Processor[];
+  connectors: Connector[];
   exporters: Exporter[];
   log: Log;
   reload: { at_unix_ms: number; applied: boolean; message: string } | null;
