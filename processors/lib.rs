@@ -13,6 +13,7 @@ mod matching;
 mod memory_limiter;
 mod redaction;
 mod resource;
+mod routing;
 mod sampling;
 mod sql;
 #[allow(dead_code)]
@@ -41,7 +42,7 @@ pub const SPECS: &[&ProcessorSpec] = &[
 ];
 
 /// Connectors: what ends pipelines and begins others. Sorted by kind.
-pub const CONNECTORS: &[&ConnectorSpec] = &[&forward::SPEC];
+pub const CONNECTORS: &[&ConnectorSpec] = &[&forward::SPEC, &routing::SPEC];
 
 #[cfg(test)]
 mod tests {

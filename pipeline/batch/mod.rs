@@ -31,6 +31,15 @@ pub enum Signal {
 impl Signal {
     pub const ALL: [Signal; 3] = [Signal::Metrics, Signal::Logs, Signal::Traces];
 
+    /// It and no other.
+    pub fn alone(self) -> &'static [Signal] {
+        match self {
+            Signal::Metrics => &[Signal::Metrics],
+            Signal::Logs => &[Signal::Logs],
+            Signal::Traces => &[Signal::Traces],
+        }
+    }
+
     /// The name pipelines and URLs use: `metrics`, `logs`, `traces`.
     pub fn name(self) -> &'static str {
         match self {

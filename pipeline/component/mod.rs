@@ -228,6 +228,11 @@ pub trait ConnectorPlan: Send + Sync {
     /// Of which signals the pipelines are that it may begin, when it ends one of `signal`.
     fn puts_out(&self, signal: Signal) -> &'static [Signal];
 
+    /// The pipelines that its settings name: they must be among those it begins.
+    fn sends_to(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     fn build(&self, context: Context) -> anyhow::Result<Box<dyn Relay>>;
 }
 

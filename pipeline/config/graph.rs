@@ -406,6 +406,14 @@ fn join(connectors: &mut Defined<dyn ConnectorPlan>, pipelines: &[Pipeline], rep
             let what = format!("connector \"{id}\" cannot end pipeline \"{}\"", pipeline.id);
             report.error(place, &path, what, format!("list it among exporters of pipelines of: {names}"));
         }
+        for pipeline in planned.plan.sends_to() {
+            if !to.iter().any(|begun| begun.id == pipeline) && !to.is_empty() {
+                let what = format!("connector \"{id}\" sends to \"{pipeline}\", which does not receive from it");
+                let known = to.iter().map(|begun| begun.id.as_str());
+                let mend = suggest(pipeline, known, "pipelines that do");
+                report.error(place, &path, what, mend);
+            }
+        }
         let out: BTreeSet<Signal> =
             from.iter().flat_map(|pipeline| planned.plan.puts_out(pipeline.signal)).copied().collect();
         for pipeline in to.iter().filter(|pipeline| !from.is_empty() && !out.contains(&pipeline.signal)) {

@@ -18,11 +18,7 @@ struct Forward;
 
 impl ConnectorPlan for Forward {
     fn puts_out(&self, signal: Signal) -> &'static [Signal] {
-        match signal {
-            Signal::Metrics => &[Signal::Metrics],
-            Signal::Logs => &[Signal::Logs],
-            Signal::Traces => &[Signal::Traces],
-        }
+        signal.alone()
     }
 
     fn build(&self, _: Context) -> anyhow::Result<Box<dyn Relay>> {

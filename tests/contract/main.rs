@@ -20,6 +20,7 @@ use catchment_pipeline::component::{Admission, Context, Offers};
 /// everything, `FOLDER` is a folder of the test's own.
 const EXAMPLES: &[(&str, &str, &str)] = &[
     ("connector", "forward", "{}"),
+    ("connector", "routing", "{ table: [{ condition: '1 = 1', pipelines: [logs] }] }"),
     ("exporter", "debug", "verbosity: normal"),
     ("exporter", "file", "path: FOLDER/out.jsonl"),
     ("exporter", "otlp_grpc", "{ endpoint: 'http://127.0.0.1:SINK_GRPC', tls: { insecure: true } }"),
