@@ -37,10 +37,14 @@ use crate::shared::Shared;
 
 pub use check::{CheckReport, Checked, Problem};
 pub use erase::EraseReport;
+#[cfg(test)]
+pub(crate) use judge::Condition;
 pub use judge::Judge;
 pub use policy::{MaintenancePlan, Retention, RollupPlan};
 pub use rule_plan::RulePlan;
 pub(crate) use rules::{Rule, Share};
+#[cfg(test)]
+pub(crate) use vacuum::parquet_files;
 
 /// After a date is over its rows are expected for this long, in microseconds.
 const LATE: i64 = 3600 * 1_000_000;

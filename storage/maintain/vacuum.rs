@@ -121,7 +121,7 @@ impl Vacuum<'_> {
 }
 
 /// Those in a table's folder, by their paths in it.
-pub(super) fn parquet_files(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Vec<String>> {
+pub(crate) fn parquet_files(disk: &dyn Disk, folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
     for date in list(disk, folder)?.iter().filter(|name| name.starts_with("date=")) {
         let files = list(disk, &folder.join(date))?;

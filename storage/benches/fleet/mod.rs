@@ -229,12 +229,16 @@ fn template(hosts: &[Host]) -> RecordBatch {
 
 /// Real metrics: requests in a file of the `file` exporter (`format: proto`, `compression: zstd`).
 pub fn recording(file: &Path) -> impl Iterator<Item = Rows> + use<> {
+    requests(file).map(|otlp| Batch::from_otlp(Signal::Metrics, otlp.into()).unwrap().rows().clone())
+}
+
+/// The same as they are.
+pub fn requests(file: &Path) -> impl Iterator<Item = Vec<u8>> + use<> {
     let mut bytes = Bytes::from(std::fs::read(file).unwrap());
     std::iter::from_fn(move || {
         let length = u32::from_be_bytes(bytes.get(..4)?.try_into().unwrap()) as usize;
         let record = bytes.get(4..4 + length).map(|record| bytes.slice_ref(record))?;
         bytes = bytes.slice(4 + length..);
-        let otlp = zstd::decode_all(&record[..]).unwrap();
-        Some(Batch::from_otlp(Signal::Metrics, otlp.into()).unwrap().rows().clone())
+        Some(zstd::decode_all(&record[..]).unwrap())
     })
 }

@@ -1,5 +1,6 @@
-//! The lake on a simulated disk: log, flush, commit, merge, retention, vacuum, crash, again. Whatever happens, a lake opens, every
-//! acknowledged row is there exactly once or past its retention, and files that a snapshot reads stay.
+//! The lake on a simulated disk: log, flush, commit, merge, rollup, retention by table and by rule, erasure, vacuum, crash, again. Whatever
+//! happens, a lake opens, every acknowledged row is there exactly once or past its retention, what is erased is in no file any more, rollups
+//! say what the rows say for the times they claim, and files that a snapshot reads stay.
 //!
 //! The log is a model of the real one (which has a simulation of its own): what it acknowledged it hands out again after its
 //! cursor, which follows [`crate::Lake::durable`] and may be behind it; what the cursor has passed is gone.
@@ -7,27 +8,28 @@
 //! `CATCHMENT_SEED=7` runs one seed and tells every operation on the disk, `CATCHMENT_SEEDS=100000` that many: `cargo test -p catchment-storage simulation`.
 
 mod disk;
+mod rollups;
+mod rows;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use catchment_pipeline::batch::{Rows, Table};
+use catchment_pipeline::batch::Table;
 use catchment_pipeline::log::Position;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use self::disk::{Crash, Dice, Faults, SimDisk};
-use super::data::{DAY, RESOURCE, rows, text, times};
+use self::rows::{Choice, Line, Record, integers, times_of};
+use super::data::DAY;
 use crate::disk::{Disk, Source};
 use crate::files::Tags;
-use crate::lake::Options;
-use crate::maintain::Share;
+use crate::lake::{Options, lock};
+use crate::maintain::{Condition, EraseReport, Rule, Share};
 use crate::schema::{LakeTable, TABLES};
 use crate::shared::Shared;
 use crate::sql::Snapshot;
@@ -38,15 +40,28 @@ const LAKE: &str = "/data/lake";
 /// Nanoseconds.
 const DAY_LENGTH: i64 = 86_400_000_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
+/// Microseconds.
+const MINUTE: i64 = 60_000_000;
+/// Of retention: which rows go after how many days, and where.
+const RULES: [(Choice, u32, Option<&[LakeTable]>); 2] = [
+    (Choice::Series(4), 1, None),
+    // Of histograms the rows only: what rollups say of them stays.
+    (
+        Choice::Time(1),
+        2,
+        Some(&[LakeTable::Rows(Table::Logs), LakeTable::Rows(Table::Spans), LakeTable::Rows(Table::Histograms)]),
+    ),
+];
 
 /// How often a row is there: by table, and by what tells it from all others there (its `ts`, or a series' id).
 type Count = BTreeMap<(LakeTable, i64), u64>;
 
-/// Of the log; acknowledged.
-struct Record {
-    at: Position,
-    rows: Rows,
-    ids: Vec<(LakeTable, i64)>,
+/// A row in a file: its `ts`, the id of its series (or 0), and how many rows it tells of.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    ts: i64,
+    series: i64,
+    points: i64,
 }
 
 struct Trial {
@@ -61,54 +76,18 @@ struct Trial {
     cursor: Position,
     /// By table, the first day (since 1970) that retention was ever told to leave.
     kept_from: [i64; TABLES.len()],
+    /// And each rule.
+    ruled_from: [i64; RULES.len()],
+    /// Rows by what tells them.
+    lines: HashMap<(LakeTable, i64), Line>,
+    /// Taken out of the log for an erasure that failed: they may be there.
+    half_erased: BTreeSet<(LakeTable, i64)>,
+    /// What is nowhere.
+    erased: BTreeSet<(LakeTable, i64)>,
     /// Queries that take long.
     snapshots: Vec<Snapshot>,
     /// Of files, which never change: what is in them.
-    seen: HashMap<String, Vec<i64>>,
-}
-
-fn key_column(table: LakeTable) -> &'static str {
-    if table == LakeTable::Series { "series_id" } else { "ts" }
-}
-
-fn keys(table: LakeTable, rows: &RecordBatch) -> Vec<i64> {
-    let column = rows.column_by_name(key_column(table)).unwrap();
-    match table {
-        LakeTable::Series => column.as_primitive::<Int64Type>().values().to_vec(),
-        LakeTable::Rows(_) | LakeTable::Rollup(..) => {
-            column.as_primitive::<TimestampMicrosecondType>().values().to_vec()
-        }
-    }
-}
-
-/// One table's rows, each at a microsecond of its own.
-fn some_rows(table: Table, at: &[i64], series: &[i64]) -> RecordBatch {
-    let n = at.len();
-    let nanos = || times(at.iter().map(|micros| micros * 1000).collect());
-    let metric = |time: ArrayRef| -> Vec<(&str, ArrayRef)> {
-        let attributes = series.iter().map(|id| format!(r#"{{"cpu":"{id}"}}"#)).collect::<Vec<_>>();
-        vec![
-            ("series_id", Arc::new(Int64Array::from(series.to_vec()))),
-            ("metric_name", text(&vec![if table == Table::Metrics { "cpu" } else { "latency" }; n])),
-            ("attributes", text(&attributes)),
-            ("time_unix_nano", time),
-        ]
-    };
-    let mut given: Vec<(&str, ArrayRef)> = vec![("resource_attributes", text(&vec![RESOURCE; n]))];
-    match table {
-        Table::Metrics => {
-            given.extend(metric(nanos()));
-            given.push(("metric_type", text(&vec!["gauge"; n])));
-            given.push(("value_double", Arc::new(Float64Array::from_iter_values(at.iter().map(|at| *at as f64)))));
-        }
-        Table::Spans => given.extend([("name", text(&vec!["GET /"; n])), ("start_time_unix_nano", nanos())]),
-        Table::Logs => {
-            let bodies = at.iter().map(|at| Some(at.to_string())).collect::<StringArray>();
-            given.extend([("time_unix_nano", nanos()), ("body", Arc::new(bodies) as ArrayRef)]);
-        }
-        _ => given.extend(metric(nanos())),
-    }
-    rows(table, n, &given)
+    seen: HashMap<PathBuf, Vec<Row>>,
 }
 
 fn options() -> Options {
@@ -126,6 +105,10 @@ impl Trial {
             durable: 0,
             cursor: 0,
             kept_from: [i64::MIN; TABLES.len()],
+            ruled_from: [i64::MIN; RULES.len()],
+            lines: HashMap::new(),
+            half_erased: BTreeSet::new(),
+            erased: BTreeSet::new(),
             snapshots: Vec::new(),
             seen: HashMap::new(),
         }
@@ -133,52 +116,65 @@ impl Trial {
 
     /// A record for the log, of a few rows: mostly of today, some late.
     fn record(&mut self) -> Record {
-        let mut tables = Vec::new();
-        let mut ids = Vec::new();
+        let mut lines = Vec::new();
         for table in [Table::Metrics, Table::Logs, Table::Spans, Table::Histograms] {
             let most = if table == Table::Metrics { 2 } else { 4 };
             if !self.dice.one_in(most) {
                 continue;
             }
-            let day = if self.dice.one_in(5) { DAY - DAY_LENGTH } else { DAY };
-            let n = 1 + self.dice.roll(3) as i64;
-            let at = (0..n).map(|n| day / 1000 + self.rows + n).collect::<Vec<_>>();
-            let series = (0..n).map(|_| table as i64 * 1000 + self.dice.roll(20) as i64).collect::<Vec<_>>();
-            self.rows += n;
-            tables.push((table, some_rows(table, &at, &series)));
-            ids.extend(at.iter().map(|at| (LakeTable::Rows(table), *at)));
-            if matches!(table, Table::Metrics | Table::Histograms) {
-                ids.extend(series.iter().map(|id| (LakeTable::Series, *id)));
+            let day = if self.dice.one_in(5) { DAY - DAY_LENGTH } else { DAY } / 1000;
+            let when = day + self.dice.roll(2) as i64 * 60 * MINUTE + self.dice.roll(3) as i64 * 5 * MINUTE;
+            for _ in 0..1 + self.dice.roll(3) {
+                let points = matches!(table, Table::Metrics | Table::Histograms);
+                let series = points.then(|| table as i64 * 1000 + self.dice.roll(20) as i64);
+                self.rows += 1;
+                lines.push(Line { table, ts: when + self.rows, series });
             }
         }
+        self.lines.extend(lines.iter().map(|line| ((LakeTable::Rows(line.table), line.ts), *line)));
         // An append to the log that failed leaves a gap.
         self.next += 1 + u64::from(self.dice.one_in(6));
-        Record { at: self.next, rows: Rows::new(tables), ids }
+        Record { at: self.next, lines }
     }
 
     /// What should be there when every record up to `at` was taken.
     fn expected(&self, at: Position) -> Count {
         let records = self.records.iter().take_while(|record| record.at <= at);
-        records.flat_map(|record| record.ids.iter().map(|id| (*id, 1))).collect()
+        records.flat_map(|record| &record.lines).flat_map(|line| line.keys()).map(|key| (key, 1)).collect()
     }
 
     fn last_with_rows(&self, at: Position) -> Position {
-        let records = self.records.iter().filter(|record| record.at <= at && !record.ids.is_empty());
+        let records = self.records.iter().filter(|record| record.at <= at && !record.lines.is_empty());
         records.map(|record| record.at).max().unwrap_or(0)
     }
 
-    fn file(&mut self, table: LakeTable, name: &str, size: u64) -> Vec<i64> {
+    fn file(&mut self, table: LakeTable, name: &str, size: u64) -> Vec<Row> {
         let path = Path::new(LAKE).join(table.name()).join(name);
         let whole = self.disk.whole(&path);
         assert_eq!(whole, Some(size), "{} is missing, torn or of another length", path.display());
-        if let Some(seen) = self.seen.get(name) {
+        self.rows_of(table, path)
+    }
+
+    fn rows_of(&mut self, table: LakeTable, path: PathBuf) -> Vec<Row> {
+        if let Some(seen) = self.seen.get(&path) {
             return seen.clone();
         }
         let builder = ParquetRecordBatchReaderBuilder::try_new(Source::open(&self.disk, &path).unwrap()).unwrap();
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [key_column(table)]);
+        let mask = ProjectionMask::columns(builder.parquet_schema(), ["ts", "series_id", "points"]);
         let batches = builder.with_projection(mask).build().unwrap();
-        let found = batches.flat_map(|rows| keys(table, &rows.unwrap())).collect::<Vec<_>>();
-        self.seen.insert(name.to_owned(), found.clone());
+        let found = batches.flat_map(|rows| {
+            let rows = rows.unwrap();
+            let or = |name: &str, other: i64| match rows.column_by_name(name) {
+                Some(_) => integers(&rows, name),
+                None => vec![other; rows.num_rows()],
+            };
+            let (series, points) = (or("series_id", 0), or("points", 1));
+            let rows = times_of(&rows).into_iter().zip(series).zip(points);
+            rows.map(|((ts, series), points)| Row { ts, series, points }).collect::<Vec<_>>()
+        });
+        let found = found.collect::<Vec<_>>();
+        debug_assert!(matches!(table, LakeTable::Rollup(..)) || found.iter().all(|row| row.points == 1));
+        self.seen.insert(path, found.clone());
         found
     }
 
@@ -194,8 +190,11 @@ impl Trial {
             if matches!(table, LakeTable::Rollup(..)) {
                 continue;
             }
-            let in_files = files.iter().flat_map(|file| self.file(table, &file.path, file.size)).collect::<Vec<_>>();
-            let chunks = chunks.iter().filter(|_| hot).flat_map(|chunk| keys(table, &chunk.rows));
+            let key = |row: Row| if table == LakeTable::Series { row.series } else { row.ts };
+            let in_files = files.iter().flat_map(|file| self.file(table, &file.path, file.size)).map(key);
+            let in_files = in_files.collect::<Vec<_>>();
+            let keys = |rows: &_| if table == LakeTable::Series { integers(rows, "series_id") } else { times_of(rows) };
+            let chunks = chunks.iter().filter(|_| hot).flat_map(|chunk| keys(&chunk.rows));
             in_files.into_iter().chain(chunks).for_each(|key| *found.entry((table, key)).or_default() += 1);
         }
         found
@@ -205,11 +204,14 @@ impl Trial {
         let disk = self.disk.clone();
         let found = disk.calmly(|| self.found(lake, hot));
         let expected = self.expected(at);
-        let missing = expected.keys().filter(|key| !found.contains_key(key) && !self.is_past(key)).collect::<Vec<_>>();
-        let extra = found.iter().filter(|(key, count)| expected.get(key) != Some(count)).collect::<Vec<_>>();
+        let may_lack = |key: &&(LakeTable, i64)| self.is_past(key) || self.half_erased.contains(key);
+        let missing = expected.keys().filter(|key| !found.contains_key(key) && !may_lack(key)).collect::<Vec<_>>();
+        let may_have = |key, count| count == 1 && (expected.contains_key(key) || self.half_erased.contains(key));
+        let extra = found.iter().filter(|(key, count)| !may_have(key, **count)).collect::<Vec<_>>();
         if !missing.is_empty() || !extra.is_empty() {
-            panic!("{what}, up to {at}: missing {missing:?}, doubled or never written {extra:?}");
+            panic!("{what}, up to {at}: missing {missing:?}, doubled, erased or never written {extra:?}");
         }
+        disk.calmly(|| self.check_rollups(lake, what));
         for snapshot in &self.snapshots {
             for table in &snapshot.tables {
                 for file in table.files.iter() {
@@ -221,8 +223,18 @@ impl Trial {
     }
 
     /// Whether retention may have dropped it.
-    fn is_past(&self, (table, key): &(LakeTable, i64)) -> bool {
-        *table != LakeTable::Series && (key * 1000).div_euclid(DAY_LENGTH) < self.kept_from[table.index()]
+    fn is_past(&self, key: &(LakeTable, i64)) -> bool {
+        let (table, ts) = *key;
+        let date = (ts * 1000).div_euclid(DAY_LENGTH);
+        let by_rule = || {
+            let Some(line) = self.lines.get(key) else { return false };
+            let mut rules = RULES.iter().zip(&self.ruled_from);
+            rules.any(|((choice, _, tables), from)| {
+                let means = choice.asks(table) && tables.is_none_or(|tables| tables.contains(&table));
+                means && date < *from && choice.holds(ts, line.series)
+            })
+        };
+        table != LakeTable::Series && (date < self.kept_from[table.index()] || by_rule())
     }
 
     /// Opens the lake and reads the log again.
@@ -233,6 +245,10 @@ impl Trial {
             Err(error) if self.disk.world().faulty == faulty => panic!("the lake does not open: {error:#}"),
             Err(_) => return None,
         };
+        let rules = RULES.iter().map(|(choice, days, tables)| {
+            Arc::new(Rule::new(&format!("{choice:?}"), *days * 24 * HOUR, *tables, Arc::new(*choice)))
+        });
+        *lock(&lake.rules) = rules.collect();
         let durable = lake.durable_position();
         // What has no rows leaves no trace.
         let before = self.last_with_rows(self.durable);
@@ -240,7 +256,7 @@ impl Trial {
         self.durable = durable;
         self.check(&lake, "in files after opening", durable, false);
         for record in self.records.iter().filter(|record| record.at > self.cursor) {
-            lake.append(&record.rows, record.at).unwrap();
+            lake.append(&record.rows(), record.at).unwrap();
         }
         self.check(&lake, "after reading the log again", Position::MAX, true);
         Some(lake)
@@ -262,7 +278,12 @@ impl Trial {
     }
 
     fn maintain(&mut self, lake: &Shared) {
-        match self.dice.roll(8) {
+        match self.dice.roll(11) {
+            8..10 => {
+                let now = self.dice.one_in(2);
+                self.attempt("rolling up", || lake.roll_up(now));
+            }
+            10 => self.erase(lake),
             0..2 => drop(self.attempt("merging", || lake.compact(Compact::Due))),
             2 => drop(self.attempt("merging", || lake.compact(Compact::All))),
             3 if self.dice.one_in(2) => self.tag(lake),
@@ -313,12 +334,81 @@ impl Trial {
         self.move_retention();
     }
 
+    /// From the log first, as whoever erases does.
+    fn erase(&mut self, lake: &Shared) {
+        let choice = match self.dice.roll(2) {
+            0 => Choice::Series(self.dice.roll(4) as i64),
+            _ => Choice::Time(self.dice.roll(3) as i64),
+        };
+        if self.dice.one_in(2) {
+            self.snapshots.clear();
+        }
+        let mut matching = BTreeSet::new();
+        for record in &mut self.records {
+            record.lines.retain(|line| {
+                let goes = choice.asks(LakeTable::Rows(line.table)) && choice.holds(line.ts, line.series);
+                // A series is erased by conditions that are asked of series.
+                let keys = line.keys().filter(|(table, _)| goes && choice.asks(*table));
+                matching.extend(keys);
+                !goes
+            });
+        }
+        let series = self.listed(&matching, choice);
+        self.half_erased.extend(matching.iter().copied().chain(series));
+        let erased = self.attempt("erasing", || {
+            let mut report = EraseReport::default();
+            lake.erase(&choice, &mut report)?;
+            lake.forget_erased()
+        });
+        self.durable = self.durable.max(lake.durable_position());
+        let Some(still_read) = erased else { return };
+        let done = self.half_erased.iter().filter(|key| match self.lines.get(key) {
+            Some(line) => choice.asks(key.0) && choice.holds(line.ts, line.series),
+            None => choice.asks(key.0) && choice.holds(0, Some(key.1)),
+        });
+        let done = done.copied().collect::<Vec<_>>();
+        self.half_erased.retain(|key| !done.contains(key));
+        if still_read == 0 {
+            self.erased.extend(done.into_iter().filter(|(table, _)| *table != LakeTable::Series));
+            self.nothing_erased_is_left("after erasing");
+        }
+    }
+
+    /// Series of rows that are erased alone stay listed, as ones that were seen.
+    fn listed(&self, matching: &BTreeSet<(LakeTable, i64)>, choice: Choice) -> Vec<(LakeTable, i64)> {
+        let lines = matching.iter().filter_map(|key| self.lines.get(key)).filter(|_| !choice.is_of_series());
+        lines.filter_map(|line| Some((LakeTable::Series, line.series?))).collect()
+    }
+
+    /// In any file of a table, whether a commit names it or not.
+    fn nothing_erased_is_left(&mut self, what: &str) {
+        let disk = self.disk.clone();
+        disk.calmly(|| {
+            for table in TABLES.into_iter().filter(|table| matches!(table, LakeTable::Rows(_))) {
+                let folder = Path::new(LAKE).join(table.name());
+                for name in crate::maintain::parquet_files(&disk, &folder).unwrap() {
+                    let path = folder.join(&name);
+                    if disk.whole(&path).is_none() {
+                        continue;
+                    }
+                    let rows = self.rows_of(table, path);
+                    let left = rows.iter().find(|row| self.erased.contains(&(table, row.ts)));
+                    assert!(left.is_none(), "{what}: {left:?} was erased, and is in {name} of {}", table.name());
+                }
+            }
+        });
+    }
+
     fn move_retention(&mut self) {
         for (table, from) in TABLES.iter().zip(&mut self.kept_from) {
             if let Some(keep) = Retention::default().of(*table) {
                 let before = self.disk.world().now as i64 - keep.as_nanos() as i64;
                 *from = before.div_euclid(DAY_LENGTH).max(*from);
             }
+        }
+        for ((_, days, _), from) in RULES.iter().zip(&mut self.ruled_from) {
+            let before = self.disk.world().now as i64 - i64::from(*days) * DAY_LENGTH;
+            *from = before.div_euclid(DAY_LENGTH).max(*from);
         }
     }
 
@@ -332,7 +422,7 @@ impl Trial {
                 }
                 0..5 => {
                     let record = self.record();
-                    lake.append(&record.rows, record.at).unwrap();
+                    lake.append(&record.rows(), record.at).unwrap();
                     self.records.push(record);
                 }
                 5..8 => self.flush(lake),
@@ -376,6 +466,7 @@ impl Trial {
         drop(lake);
         self.disk.crash(Crash::Machine);
         self.open().expect("nothing fails");
+        self.nothing_erased_is_left("at the end");
         assert!(self.durable >= self.last_with_rows(Position::MAX));
     }
 }

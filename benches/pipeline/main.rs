@@ -1,14 +1,21 @@
 //! The whole binary under load, beside a real Collector in the same run:
-//! `cargo bench --bench pipeline [-- ingest|forward|visible|memory ...]`.
+//! `cargo bench --bench pipeline [-- ingest|forward|visible|memory|maintenance|day ...]`.
+//!
+//! `day` is fed recordings of a host (RECORDING: files of the `file` exporter, `format: proto`, `compression: zstd`, separated by commas).
 //!
 //! Set CATCHMENT_PEERS to the folder `cargo xtask peers` filled; without a Collector there only our own figures are printed.
 //! Figures are points per CPU-second of the measured process (user + system, whole life), never wall time of ours.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-#[path = "../tests/harness/mod.rs"]
+mod day;
+#[allow(dead_code, unused_imports)]
+#[path = "../../storage/benches/fleet/mod.rs"]
+mod fleet;
+#[path = "../../tests/harness/mod.rs"]
 mod harness;
-#[path = "../tests/common/peers.rs"]
+mod maintenance;
+#[path = "../../tests/common/peers.rs"]
 mod peers;
 
 use std::net::{SocketAddr, TcpListener};
@@ -47,6 +54,12 @@ fn main() {
         }
         if run("memory") {
             memory().await;
+        }
+        if run("maintenance") {
+            maintenance::run().await;
+        }
+        if run("day") {
+            day::run().await;
         }
     });
 }
