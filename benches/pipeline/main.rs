@@ -9,7 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod day;
-#[allow(dead_code, unused_imports)]
+#[allow(unused_imports)]
 #[path = "../../storage/benches/fleet/mod.rs"]
 mod fleet;
 #[path = "../../tests/harness/mod.rs"]
