@@ -1,5 +1,5 @@
 //! kill -9 under load, again and again: nothing acknowledged is missing afterwards, nothing is there twice. Not for us, and not for
-//! delta-rs and DuckDB.
+//! delta-rs, pandas, DuckDB and a second Catchment, which read the folder while it is written, too.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -211,7 +211,75 @@ async fn kill_nine_in_flush_merge_and_vacuum_loses_and_doubles_nothing() {
     check("we", &ours(&catchment).await, &ledger, MAINTAINED_POINTS);
     assert_eq!(catchment.stop(), Some(0));
     let Some(python) = common::python() else { return };
-    for reader in ["deltalake", "duckdb-live"] {
+    for reader in PEERS {
         check(reader, &theirs(&python, reader, &lake), &ledger, MAINTAINED_POINTS);
     }
+}
+
+const PEERS: [&str; 3] = ["deltalake", "pandas", "duckdb-live"];
+
+/// A process of its own, which opens the folder for reading.
+fn second_catchment(lake: &Path) -> Found {
+    let sql = "SELECT attributes->>'seq' AS seq, count(*) AS n FROM metrics GROUP BY 1";
+    let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["query", "--format", "csv", "--lake"])
+        .arg(lake)
+        .arg(sql)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let row =
+        |line: &str| line.split_once(',').map(|(seq, rows)| (seq.parse().unwrap(), rows.parse().unwrap())).unwrap();
+    lines.lines().skip(1).map(row).collect()
+}
+
+/// While rows come, are flushed, merged and rolled up: whole requests, none that was there before gone, and in the end all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_read_the_lake_while_it_is_written_and_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().to_owned();
+    let config = lake_config(&lake, "")
+        .replace("lake: { path:", "lake: { flush_interval: 1s, maintenance: { interval: 20ms }, path:");
+    let mut catchment = Catchment::start(&config);
+    let ledger = Ledger::default();
+    let url = catchment.url("otlp/http");
+    let sender = send_until_it_dies(url, Arc::new(AtomicI64::new(1)), ledger.clone(), of_days, PACE);
+    let sender = tokio::spawn(sender);
+    // `second_catchment` opens tables that are there.
+    while table_files(&lake) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let python = common::python();
+    let readers = ["catchment"].into_iter().chain(PEERS.into_iter().filter(|_| python.is_some()));
+    let readers = readers.collect::<Vec<_>>();
+    let read = |reader: &'static str| {
+        let (python, lake) = (python.clone(), lake.clone());
+        tokio::task::spawn_blocking(move || match python.filter(|_| reader != "catchment") {
+            Some(python) => theirs(&python, reader, &lake),
+            None => second_catchment(&lake),
+        })
+    };
+    let mut seen = BTreeSet::new();
+    for reader in readers.iter().cycle().take(3 * readers.len()) {
+        let found = read(reader).await.unwrap();
+        check(reader, &found, &seen, MAINTAINED_POINTS);
+        seen.extend(found.into_keys());
+    }
+    sender.abort();
+    let _ = sender.await;
+    let ledger = ledger.borrow().clone();
+    let flush = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["lake", "export", "--table", "logs", "--to"])
+        .arg(lake.join("flushes.csv"))
+        .arg("--lake")
+        .arg(&lake)
+        .status();
+    assert!(flush.unwrap().success(), "an export has the instance write what is in memory");
+    let ours = ours(&catchment).await;
+    check("we", &ours, &ledger, MAINTAINED_POINTS);
+    for reader in readers {
+        assert_eq!(read(reader).await.unwrap(), ours, "{reader}");
+    }
+    catchment.kill();
 }

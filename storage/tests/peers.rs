@@ -1,4 +1,4 @@
-//! DuckDB and delta-rs (Python) read the lake's folder and agree with our own SQL, row for row.
+//! DuckDB, delta-rs and pandas (Python) read the lake's folder and agree with our own SQL, row for row.
 //!
 //! Skipped, saying so, where `cargo xtask peers python` has not been.
 
@@ -14,7 +14,7 @@ use super::data::{DAY, SECOND, mixed};
 use super::{append, ask, lake};
 
 #[test]
-fn duckdb_and_deltalake_agree() {
+fn duckdb_deltalake_and_pandas_agree() {
     let Some(python) = common::python() else { return };
     let folder = tempdir().unwrap();
     let lake = lake(&folder);
@@ -39,7 +39,7 @@ fn duckdb_and_deltalake_agree() {
         let ours = ask(&lake, sql).into_iter().map(|row| format!("{row}\n")).collect::<String>();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers/lake.py");
         let theirs = sql.replace("CAST(ts AS BIGINT)", "epoch_us(ts)");
-        for reader in ["deltalake", "duckdb"] {
+        for reader in ["deltalake", "pandas", "duckdb"] {
             let run =
                 Command::new(&python).arg(&script).args([reader, table, &theirs]).arg(folder.path()).output().unwrap();
             assert!(run.status.success(), "{reader} {table}: {}", String::from_utf8_lossy(&run.stderr));

@@ -1,8 +1,8 @@
 """Answers SQL over one table of a lake with a peer, printing rows as Catchment's own test does.
 
-usage: lake.py deltalake|duckdb|duckdb-live TABLE SQL FOLDER
-`deltalake`: the files its table log names, read by delta-rs. `duckdb`: the Parquet files in the folder. `duckdb-live`: of those, what the
-table log names.
+usage: lake.py deltalake|pandas|duckdb|duckdb-live TABLE SQL FOLDER
+`deltalake`: the files its table log names, read by delta-rs. `pandas`: the same as a data frame. `duckdb`: the Parquet files in the folder.
+`duckdb-live`: of those, what the table log names.
 """
 
 import os
@@ -27,6 +27,10 @@ def main(reader, table, sql, folder):
 
         rows = DeltaTable(path).to_pyarrow_table()
         connection.register(table, rows)
+    elif reader == "pandas":
+        from deltalake import DeltaTable
+
+        connection.register(table, DeltaTable(path).to_pandas())
     elif reader == "duckdb-live":
         from deltalake import DeltaTable
 
