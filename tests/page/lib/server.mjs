@@ -25,13 +25,16 @@ function config(lake, boards, ports) {
 export class Server {
   #lake = mkdtempSync(join(tmpdir(), 'catchment-page-'));
   #boards;
+  #more;
   #addresses = {};
   #child;
   #said = [];
 
-  static async start({ boards } = {}) {
+  /** `more` is configuration over the built-in one. */
+  static async start({ boards, more } = {}) {
     const server = new Server();
     server.#boards = boards;
+    server.#more = more;
     process.on('exit', () => rmSync(server.#lake, { recursive: true, force: true }));
     await server.start();
     return server;
@@ -59,6 +62,7 @@ export class Server {
       if (fields.message === 'ready') ready = true;
     };
     const sources = [join(REPO, 'configs/default.yaml'), config(this.#lake, this.#boards, ports)];
+    if (this.#more) sources.push(`yaml:${JSON.stringify(this.#more)}`);
     this.#child = start(binary(), ['run', ...sources.flatMap((source) => ['--config', source])], { line, cwd: REPO });
     const ended = this.#child.ended.then((code) => {
       if (!ready) throw new Error(`Catchment ended with ${code}`);

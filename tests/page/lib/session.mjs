@@ -64,9 +64,10 @@ const MOST_FAILURES = 6;
 let failures = 0;
 
 /** A page of its own on the fed server; closed, and found clean, when `use` has ended. */
-export async function withPage(options, use) {
+export const withPage = async (options, use) => withPageOf(await fed(), options, use);
+
+export async function withPageOf({ url }, options, use) {
   if (failures >= MOST_FAILURES) throw Object.assign(new Error(`not tried, after ${failures} failures`), { stack: 'not tried' });
-  const { url } = await fed();
   const page = await newPage(await browser(), url, options);
   try {
     await use(page);
