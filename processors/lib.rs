@@ -4,6 +4,7 @@ mod actions;
 mod aggregate;
 mod attributes;
 mod batch;
+mod cardinality_limiter;
 mod cumulative_to_delta;
 mod dedup;
 mod delta_to_cumulative;
@@ -29,6 +30,7 @@ pub const SPECS: &[&ProcessorSpec] = &[
     &aggregate::SPEC,
     &attributes::SPEC,
     &batch::SPEC,
+    &cardinality_limiter::SPEC,
     &cumulative_to_delta::SPEC,
     &dedup::SPEC,
     &delta_to_cumulative::SPEC,

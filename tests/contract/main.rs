@@ -29,6 +29,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("processor", "aggregate", "{ interval: 10s, by: [service.name], functions: [avg, p99] }"),
     ("processor", "attributes", "actions: [{ key: contract, value: kept, action: upsert }]"),
     ("processor", "batch", "{ timeout: 100ms, send_batch_size: 1000 }"),
+    ("processor", "cardinality_limiter", "{ limit_per_metric: 1, limit_per_label: { label: service.name, limit: 5 } }"),
     ("processor", "cumulative_to_delta", "{ include: { metric_types: [sum] }, initial_value: keep }"),
     ("processor", "dedup", "{ interval: 5s, exclude_fields: [attributes.id] }"),
     ("processor", "delta_to_cumulative", "{ max_stale: 10m, max_streams: 1000 }"),
