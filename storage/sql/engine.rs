@@ -9,12 +9,12 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::config::Dialect;
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::OptimizerRule;
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use futures::{FutureExt, StreamExt};
 use object_store::local::LocalFileSystem;
@@ -26,6 +26,7 @@ use super::bounds::{self, BoundRows};
 use super::error::{QueryError, QueryErrorKind};
 use super::rollup::ChooseRollups;
 use super::scan::STORE;
+use super::spill::{self, OwnSortedRows, Shares, SortPool};
 use super::tables::{CATALOG, Names, SCHEMA};
 use super::{Query, QueryLimits, RaisedBy, Snapshot, Tables, functions, guard, projections};
 use crate::config::QueryPlan;
@@ -60,7 +61,8 @@ impl Engine {
             .build()?;
         let mut builder = RuntimeEnvBuilder::new()
             .with_metadata_cache_limit(bytes(plan.metadata_cache))
-            .with_max_temp_directory_size(SPILL);
+            .with_max_temp_directory_size(SPILL)
+            .with_max_spill_merge_fan_in(spill::FAN_IN);
         if let Some(spill) = spill {
             builder = builder.with_temp_file_path(spill);
         }
@@ -179,6 +181,7 @@ fn session(environment: Arc<RuntimeEnv>) -> datafusion::error::Result<SessionSta
         .with_default_features()
         .with_optimizer_rules(rules())
         .with_physical_optimizer_rule(Arc::new(BoundRows))
+        .with_physical_optimizer_rule(Arc::new(OwnSortedRows))
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     functions::register(&mut state)?;
@@ -250,7 +253,7 @@ impl Run {
         read_only.verify_plan(&plan).map_err(|error| QueryError::refused(error.strip_backtrace()))?;
         bounds::check(&plan).map_err(QueryError::from_datafusion)?;
         let plan = state.create_physical_plan(&plan).await.map_err(QueryError::from_datafusion)?;
-        let stream = self.task(&state).and_then(|task| execute_stream(plan, task));
+        let stream = self.task(&state, &plan).and_then(|task| execute_stream(plan, task));
         stream.map_err(|error| self.limits.explain(error))
     }
 
@@ -268,11 +271,20 @@ impl Run {
     }
 
     /// With this query's memory.
-    fn task(&self, state: &SessionState) -> datafusion::error::Result<Arc<TaskContext>> {
-        let environment = RuntimeEnvBuilder::from_runtime_env(state.runtime_env())
-            .with_memory_pool(Arc::new(FairSpillPool::new(self.limits.memory)))
-            .build_arc()?;
-        Ok(Arc::new(TaskContext::from(state).with_runtime(environment)))
+    fn task(&self, state: &SessionState, plan: &Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Arc<TaskContext>> {
+        let mut config = state.config().clone();
+        let memory = self.limits.memory;
+        let pool: Arc<dyn MemoryPool> = match Shares::of(plan, memory, config.batch_size()) {
+            Some(Shares { merge, held, batch }) => {
+                config.options_mut().execution.sort_spill_reservation_bytes = merge;
+                config = config.with_batch_size(batch);
+                Arc::new(SortPool::new(memory, held))
+            }
+            None => Arc::new(FairSpillPool::new(memory)),
+        };
+        let environment =
+            RuntimeEnvBuilder::from_runtime_env(state.runtime_env()).with_memory_pool(pool).build_arc()?;
+        Ok(Arc::new(TaskContext::from(state).with_session_config(config).with_runtime(environment)))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `guard` refuses before planning, `engine` plans and runs on threads of its own, `tables` and `views` are what SQL
 //! sees, `scan` unites hot rows with files, `wanted`, `prune` and `lookup` leave out what cannot hold what is asked for,
-//! `latest` is the table of that name, `rollup` reads rollups in the place of rows. `template` makes SQL from what boards and live queries write.
+//! `spill` lets sorts stay inside their memory, `latest` is the table of that name, `rollup` reads rollups in the place of rows. `template` makes SQL from what boards and live queries write.
 
 mod bounds;
 mod engine;
@@ -16,6 +16,7 @@ mod prune;
 mod reads;
 mod rollup;
 mod scan;
+mod spill;
 mod tables;
 mod template;
 mod views;

@@ -18,6 +18,7 @@ mod rules;
 mod sandbox;
 mod scan;
 mod sim;
+mod spill;
 mod views;
 
 use std::sync::Arc;

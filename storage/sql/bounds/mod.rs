@@ -16,7 +16,7 @@ mod call;
 mod concat;
 mod plan;
 mod rows;
-mod size;
+pub(super) mod size;
 
 use std::sync::Arc;
 

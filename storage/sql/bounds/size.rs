@@ -10,7 +10,7 @@ use datafusion::logical_expr::ColumnarValue;
 const VIEW: usize = 16;
 
 /// As if it were copied whole.
-pub(super) fn bytes(array: &dyn Array) -> usize {
+pub(in crate::sql) fn bytes(array: &dyn Array) -> usize {
     match array.data_type() {
         DataType::Utf8View => array.as_string_view().lengths().map(|length| length as usize + VIEW).sum(),
         DataType::BinaryView => array.as_binary_view().lengths().map(|length| length as usize + VIEW).sum(),
