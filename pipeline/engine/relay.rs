@@ -353,14 +353,17 @@ impl Task {
             };
             match appended {
                 Ok(outside) => {
-                    meters.outgoing.add(items);
-                    meters.refused.add(outside);
+                    meters.outgoing.add(items.saturating_sub(outside));
+                    if outside > 0 {
+                        self.lost(
+                            outside,
+                            "of a time that the exporters do not take, or of a signal that no pipeline carries on",
+                        );
+                    }
                     return Ok(());
                 }
                 Err(Refused::Rejected { reason }) => {
-                    meters.refused.add(items);
-                    tracing::error!(relay = %self.wiring.name, items, reason, "data lost: what the stage put out is refused");
-                    meters.failure.set(reason);
+                    self.lost(items, &reason);
                     return Ok(());
                 }
                 Err(Refused::Busy { retry_after, reason }) => {
@@ -375,6 +378,13 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// Nobody is left to send it again.
+    fn lost(&self, items: usize, reason: &str) {
+        self.wiring.meters.refused.add(items);
+        self.wiring.meters.failure.set(reason);
+        tracing::error!(relay = %self.wiring.name, items, reason, "data lost: what the stage put out is refused");
     }
 
     async fn save(&mut self) {

@@ -331,7 +331,7 @@ fn routes(plan: &Plan, graph: &Graph, receiver: &str) -> Routes {
     Routes::new(pipelines.filter_map(|pipeline| {
         let course = graph.courses.get(&pipeline.id)?;
         // Also before a relay: the sender is still there to be told.
-        Some((pipeline.signal, Way { chain: course.head.clone(), limits: limits(graph, pipeline) }))
+        Some((pipeline.signal, Way { chain: course.head.clone(), limits: limits(plan, graph, pipeline) }))
     }))
 }
 
@@ -341,16 +341,31 @@ fn routes_from(plan: &Plan, graph: &Graph, relay: &str) -> Routes {
         let Some(course) = graph.courses.get(&pipeline.id) else { continue };
         if let Some(index) = course.relays.iter().position(|(wiring, _)| wiring.name == relay) {
             let chain = course.relays[index].1.clone();
-            let limits = if index + 1 == course.relays.len() { limits(graph, pipeline) } else { Vec::new() };
+            let limits = if index + 1 == course.relays.len() { limits(plan, graph, pipeline) } else { Vec::new() };
             return Routes::new([(pipeline.signal, Way { chain, limits })]);
         }
     }
     routes(plan, graph, relay)
 }
 
-fn limits(graph: &Graph, pipeline: &Pipeline) -> Vec<watch::Receiver<TimeLimits>> {
-    let exporters = pipeline.exporters.iter().filter_map(|id| graph.exporters.get(id));
-    exporters.filter_map(|exporter| exporter.accepts.clone()).collect()
+/// What exporters at the end of `pipeline` take, also beyond connectors that lead to pipelines of its signal, where all of those
+/// have limits: the sender is told while it is there.
+fn limits(plan: &Plan, graph: &Graph, pipeline: &Pipeline) -> Vec<watch::Receiver<TimeLimits>> {
+    let mut limits = Vec::new();
+    for id in &pipeline.exporters {
+        if let Some(exporter) = graph.exporters.get(id) {
+            limits.extend(exporter.accepts.clone());
+            continue;
+        }
+        let begun = plan.pipelines.iter().filter(|begun| begun.receivers.contains(id));
+        if begun.clone().all(|begun| begun.signal == pipeline.signal) {
+            let beyond: Vec<_> = begun.map(|begun| self::limits(plan, graph, begun)).collect();
+            if beyond.iter().all(|limits| !limits.is_empty()) {
+                limits.extend(beyond.into_iter().flatten());
+            }
+        }
+    }
+    limits
 }
 
 /// Those that feed others first; where they feed each other, in any order.

@@ -1,4 +1,4 @@
-//! What runs and how it fares, for `/api/v1/status`, own telemetry and logs.
+//! What runs and how it fares, for `/api/v1/pipeline`, own telemetry and logs.
 //!
 //! Items are metric points, log records or spans. Times are milliseconds since 1970 in UTC. Totals count from the
 //! start of the process, and go on over a reload that keeps the component.
