@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -p catchment-storage --bench layout`, and behind `--` any of
 //! `columns`: times and values by themselves, in each order, encoding, page and level (HOSTS hosts, 20, for HOURS hours, 24);
+//! `best`: what choosing the encoding anew for each part of so many rows would save;
 //! `fill FOLDER`: a lake of such a fleet, flushed once a minute, or, with RECORDING, of real metrics: a file of the `file` exporter
 //! (`format: proto`, `compression: zstd`);
 //! `merge FOLDER`: copies of that lake merged in each of several shapes, with their columns' sizes and what questions take.
@@ -33,7 +34,8 @@ fn main() {
         ["fill", folder] => fill(folder),
         ["merge", folder] => merge(folder),
         [] | ["columns"] => columns(),
-        _ => println!("columns, fill FOLDER or merge FOLDER"),
+        ["best"] => best(),
+        _ => println!("columns, best, fill FOLDER or merge FOLDER"),
     }
 }
 
@@ -293,7 +295,57 @@ fn columns() {
     }
 }
 
+/// Values, metric first, as what takes least of all encodings that readers know, chosen for each part by itself; beside it one for all.
+fn best() {
+    let mut all = series();
+    all.sort_by(|a, b| (&a.metric, a.resource).cmp(&(&b.metric, b.resource)));
+    let doubles = all.iter().flat_map(|series| &series.doubles).copied().collect::<Float64Array>();
+    let ints = all.iter().flat_map(|series| &series.ints).copied().collect::<Int64Array>();
+    let n = doubles.len() as f64;
+    let integral = doubles.iter().flatten().filter(|value| value.fract() == 0.0 && value.abs() < 9e15).count();
+    println!("{n} samples; of {} doubles {integral} are integers", doubles.len() - doubles.null_count());
+    let encodings =
+        [None, Some(Encoding::PLAIN), Some(Encoding::BYTE_STREAM_SPLIT), Some(Encoding::DELTA_BINARY_PACKED)];
+    for (name, values) in [("value_double", Arc::new(doubles) as ArrayRef), ("value_int", Arc::new(ints))] {
+        for (part, page) in
+            [(16_384, 16_384), (131_072, 16_384), (131_072, 131_072), (ROW_GROUP, 16_384), (ROW_GROUP, 131_072)]
+        {
+            let mut sums = [0; 5];
+            for from in (0..values.len()).step_by(part) {
+                let values = values.slice(from, part.min(values.len() - from));
+                let known = encodings.iter().map(|encoding| match encoding {
+                    Some(Encoding::DELTA_BINARY_PACKED) if name == "value_double" => usize::MAX,
+                    _ => encode(name, &values, *encoding, page, 9),
+                });
+                let known = known.collect::<Vec<_>>();
+                known
+                    .iter()
+                    .zip(&mut sums)
+                    .for_each(|(bytes, sum)| *sum += if *bytes == usize::MAX { 0 } else { *bytes });
+                sums[4] += known.iter().min().unwrap();
+            }
+            let [dictionary, plain, split, delta, best] = sums.map(|sum| sum as f64 / n);
+            println!(
+                "{name:13} parts of {part:>8} rows, pages of {page:>7}: dictionary {dictionary:.3}, plain {plain:.3}, split {split:.3}, delta {delta:.3}; the best of each part {best:.3}"
+            );
+        }
+    }
+}
+
 fn column(order: &str, name: &str, values: &ArrayRef, encoding: Option<Encoding>, page: usize, level: i32) {
+    let started = Instant::now();
+    let bytes = encode(name, values, encoding, page, level);
+    let (took, n) = (started.elapsed(), values.len() as f64);
+    let encoding = encoding.map_or("dictionary, then PLAIN".to_owned(), |encoding| encoding.to_string());
+    println!(
+        "{order:13} {name:13} {encoding:22} {page:>8} {level:>5} {:>12.3} {:>10.1}",
+        bytes as f64 / n,
+        took.as_nanos() as f64 / n
+    );
+}
+
+/// Bytes of a file with this column alone.
+fn encode(name: &str, values: &ArrayRef, encoding: Option<Encoding>, page: usize, level: i32) -> usize {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(level).unwrap()))
         .set_max_row_group_row_count(Some(ROW_GROUP))
@@ -305,16 +357,9 @@ fn column(order: &str, name: &str, values: &ArrayRef, encoding: Option<Encoding>
         properties = properties.set_encoding(encoding);
     }
     let rows = RecordBatch::try_from_iter_with_nullable([(name, values.clone(), true)]).unwrap();
-    let started = Instant::now();
     let mut file = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut file, rows.schema(), Some(properties.build())).unwrap();
     writer.write(&rows).unwrap();
     writer.close().unwrap();
-    let (took, n) = (started.elapsed(), rows.num_rows() as f64);
-    let encoding = encoding.map_or("dictionary, then PLAIN".to_owned(), |encoding| encoding.to_string());
-    println!(
-        "{order:13} {name:13} {encoding:22} {page:>8} {level:>5} {:>12.3} {:>10.1}",
-        file.len() as f64 / n,
-        took.as_nanos() as f64 / n
-    );
+    file.len()
 }
