@@ -16,6 +16,7 @@ mod redaction;
 mod resource;
 mod routing;
 mod sampling;
+mod span_metrics;
 mod sql;
 #[allow(dead_code)]
 mod state;
@@ -44,7 +45,7 @@ pub const SPECS: &[&ProcessorSpec] = &[
 ];
 
 /// Connectors: what ends pipelines and begins others. Sorted by kind.
-pub const CONNECTORS: &[&ConnectorSpec] = &[&forward::SPEC, &routing::SPEC];
+pub const CONNECTORS: &[&ConnectorSpec] = &[&forward::SPEC, &routing::SPEC, &span_metrics::SPEC];
 
 #[cfg(test)]
 mod tests {

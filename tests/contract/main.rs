@@ -21,6 +21,7 @@ use catchment_pipeline::component::{Admission, Context, Offers};
 const EXAMPLES: &[(&str, &str, &str)] = &[
     ("connector", "forward", "{}"),
     ("connector", "routing", "{ table: [{ condition: '1 = 1', pipelines: [logs] }] }"),
+    ("connector", "span_metrics", "{ metrics_flush_interval: 1s, dimensions: [{ name: http.route, default: none }] }"),
     ("exporter", "debug", "verbosity: normal"),
     ("exporter", "file", "path: FOLDER/out.jsonl"),
     ("exporter", "otlp_grpc", "{ endpoint: 'http://127.0.0.1:SINK_GRPC', tls: { insecure: true } }"),
