@@ -1,5 +1,5 @@
 //! The whole binary under load, beside a real Collector in the same run:
-//! `cargo bench --bench pipeline [-- ingest|forward|visible|memory|maintenance|day ...]`.
+//! `cargo bench --bench pipeline [-- ingest|forward|aggregate|visible|memory|maintenance|day ...]`.
 //!
 //! `day` is fed recordings of a host (RECORDING: files of the `file` exporter, `format: proto`, `compression: zstd`, separated by commas).
 //!
@@ -49,6 +49,10 @@ fn main() {
         if run("forward") {
             compare("forward: OTLP/gRPC -> OTLP/gRPC, nothing changed", forward_ours, forward_collector).await;
         }
+        if run("aggregate") {
+            let what = "aggregate: OTLP/gRPC -> 16,000 counters in time and across labels, every 10 s -> OTLP/gRPC; Collector: interval, metricstransform";
+            compare(what, aggregate_ours, aggregate_collector).await;
+        }
         if run("visible") {
             visible().await;
         }
@@ -90,17 +94,32 @@ fn median(values: &mut [f64]) -> f64 {
 
 /// Sends the load; every request is sent again until it is taken.
 async fn send(address: SocketAddr) {
-    let frames: Arc<Vec<Bytes>> = Arc::new((0..64).map(|seq| grpc::frame(&load::metrics(seq, POINTS))).collect());
+    let frames: Vec<Bytes> = (0..64).map(|seq| grpc::frame(&load::metrics(seq, POINTS))).collect();
+    send_frames(address, move |i| frames[i % frames.len()].clone()).await;
+}
+
+/// Points of now, of the same 16 times 1000 series again and again.
+async fn send_series(address: SocketAddr) {
+    send_frames(address, |i| {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+        grpc::frame(&load::metrics_at((i % 16) as i64, POINTS, now))
+    })
+    .await;
+}
+
+async fn send_frames(address: SocketAddr, frame: impl Fn(usize) -> Bytes + Send + Sync + 'static) {
+    let frame = Arc::new(frame);
     let next = Arc::new(AtomicUsize::new(0));
     let senders = (0..CONNECTIONS).map(|_| {
-        let (frames, next, client) = (frames.clone(), next.clone(), grpc::client());
+        let (frame, next, client) = (frame.clone(), next.clone(), grpc::client());
         tokio::spawn(async move {
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 if i >= REQUESTS {
                     return;
                 }
-                while !grpc::export(&client, address, frames[i % frames.len()].clone()).await {
+                let frame = frame(i);
+                while !grpc::export(&client, address, frame.clone()).await {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
@@ -162,6 +181,46 @@ service:
     (REQUESTS * POINTS) as f64 / cpu
 }
 
+/// Each sums the increases by method over all else; its windows are let close, and are part of what is measured.
+async fn aggregate_ours() -> f64 {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = grpc::Sink::start().await;
+    let catchment = Catchment::start(&format!(
+        "
+extensions: {{ lake: {{ path: {} }} }}
+receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: localhost:0 }} }} }} }}
+processors: {{ aggregate: {{ interval: 10s, by: [http.request.method], functions: [sum], allowed_lateness: 1s, grace: 1s }} }}
+exporters: {{ otlp_grpc: {{ endpoint: {}, tls: {{ insecure: true }} }} }}
+service:
+  extensions: [lake]
+  telemetry: {{ metrics: {{ level: none }} }}
+  pipelines: {{ metrics: {{ receivers: [otlp], processors: [aggregate], exporters: [otlp_grpc] }} }}
+",
+        dir.path().display(),
+        sink.address
+    ));
+    send_series(catchment.address("otlp/grpc")).await;
+    aggregated(&sink, catchment.pid()).await
+}
+
+async fn aggregate_collector(binary: &Path) -> f64 {
+    let sink = grpc::Sink::start().await;
+    let processors = "interval: { interval: 10s }, metricstransform: { transforms: [{ include: ledger, action: update, operations: \
+                      [{ action: aggregate_labels, label_set: [http.request.method], aggregation_type: sum }] }] }";
+    let otlp = format!("otlp: {{ endpoint: '{}', tls: {{ insecure: true }} }}", sink.address);
+    let collector = Collector::start_with(binary, (processors, "interval, metricstransform"), (&otlp, "otlp")).await;
+    send_series(collector.address).await;
+    aggregated(&sink, collector.child.id()).await
+}
+
+/// Points per CPU-second, once the last window has come out.
+async fn aggregated(sink: &grpc::Sink, pid: u32) -> f64 {
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let cpu = settled(pid).await;
+    assert!(sink.requests.load(Ordering::Relaxed) > 0, "no aggregate came out");
+    (REQUESTS * POINTS) as f64 / cpu
+}
+
 /// A Collector on a free port, gone when dropped.
 struct Collector {
     child: Child,
@@ -170,14 +229,24 @@ struct Collector {
 
 impl Collector {
     async fn start(binary: &Path, exporters: &str, exporter: &str) -> Collector {
+        Collector::start_with(binary, ("", ""), (exporters, exporter)).await
+    }
+
+    /// Of processors and exporters: what they are, and their names.
+    async fn start_with(
+        binary: &Path,
+        (processors, chain): (&str, &str),
+        (exporters, exporter): (&str, &str),
+    ) -> Collector {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = format!(
             "yaml:
 receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: {address} }} }} }} }}
+processors: {{ {processors} }}
 exporters: {{ {exporters} }}
 service:
   telemetry: {{ metrics: {{ level: none }} }}
-  pipelines: {{ metrics: {{ receivers: [otlp], exporters: [{exporter}] }} }}
+  pipelines: {{ metrics: {{ receivers: [otlp], processors: [{chain}], exporters: [{exporter}] }} }}
 "
         );
         let child = Command::new(binary)

@@ -151,11 +151,11 @@ impl Relay for Routing {
         let ways = self.plan.routes.iter().map(|route| &route.pipelines).chain([&self.plan.rest]);
         for (pipelines, part) in ways.zip(parts) {
             let rows = batch::Rows::new(part);
-            if rows.len() > 0 && pipelines.is_empty() {
+            if !rows.is_empty() && pipelines.is_empty() {
                 self.tally.take_out("unrouted", rows.len());
             } else if rows.len() == batch.items() {
                 out.push_to(pipelines.clone(), batch.clone());
-            } else if rows.len() > 0 {
+            } else if !rows.is_empty() {
                 out.push_to(pipelines.clone(), Batch::from_rows(batch.signal(), rows));
             }
         }

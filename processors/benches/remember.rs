@@ -1,0 +1,236 @@
+//! The stages that remember: `cargo bench -p catchment-processors --bench remember [-- STAGE ...]`. Each line is nanoseconds an item of CPU time of
+//! one core, the median of rounds, decoding not part of it; then a million series: memory, and what saving and restoring cost.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use catchment_pipeline::batch::build::{CUMULATIVE, DELTA, Interval, Kind, Number, PointsBuilder, Series, Stats};
+use catchment_pipeline::batch::{Batch, Signal};
+use catchment_pipeline::component::{Context, Out, Relay, Stage};
+use catchment_pipeline::config::Section;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+
+const ITEMS: usize = 1000;
+const START: u64 = 1_800_000_000;
+
+fn relay(kind: &str, yaml: &str) -> Box<dyn Relay> {
+    let mut section = Section::parse(yaml);
+    if let Some(spec) = catchment_processors::CONNECTORS.iter().find(|spec| spec.kind == kind) {
+        return (spec.plan)(&mut section).build(Context::default()).unwrap();
+    }
+    let spec = catchment_processors::SPECS.iter().find(|spec| spec.kind == kind).unwrap();
+    let plan = (spec.plan)(&mut section);
+    assert_eq!(section.mistakes(), Vec::<String>::new());
+    let Stage::Relay(relay) = plan.build(Context::default()).unwrap() else { panic!("not a relay") };
+    relay
+}
+
+fn now(step: usize) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(START + step as u64 * 10)
+}
+
+/// Points `first` and the following at `step`, as a sender would send them: through OTLP and decoded.
+fn points(kind: Option<Kind>, first: usize, items: usize, step: usize) -> Batch {
+    let mut builder = PointsBuilder::default();
+    let time = (START + step as u64 * 10) as i64 * 1_000_000_000;
+    for i in first..first + items {
+        let attributes = format!(
+            r#"{{"host.name":"host-{}","http.request.method":"{}","http.route":"/api/{}"}}"#,
+            i / 12,
+            ["GET", "POST", "PUT"][i % 3],
+            i % 4
+        );
+        let series = Series {
+            resource_attributes: r#"{"service.name":"shop"}"#,
+            name: "http.server.requests",
+            attributes: &attributes,
+            ..Series::default()
+        };
+        let start =
+            if kind == Some(Kind::Sum(DELTA, true)) { time - 10_000_000_000 } else { time - time % 1_000_000_000_000 };
+        let at = Interval { start, time };
+        match kind {
+            Some(kind) => builder.number(&series, at, kind, Number::Int((step * 7 + i) as i64), &[]),
+            None => {
+                let stats = Stats { count: 10, sum: Some(5.0), ..Stats::default() };
+                builder.histogram(&series, at, DELTA, stats, (&[1, 2, 3, 4], &[1.0, 2.0, 3.0]), &[]);
+            }
+        }
+    }
+    let made = builder.finish().unwrap();
+    let sent = Batch::from_otlp(Signal::Metrics, made.otlp().clone()).unwrap();
+    sent.rows();
+    sent
+}
+
+fn text(key: &str, value: String) -> KeyValue {
+    let value = Some(AnyValue { value: Some(Value::StringValue(value)) });
+    KeyValue { key: key.to_owned(), value, ..Default::default() }
+}
+
+/// One in ten is new; the others come again.
+fn logs(step: usize) -> Batch {
+    let record = |i: usize| {
+        let own = if i.is_multiple_of(10) { step * ITEMS + i } else { i % 97 };
+        let body =
+            Some(AnyValue { value: Some(Value::StringValue(format!("order {own} could not be shipped: no carrier"))) });
+        LogRecord {
+            time_unix_nano: 1,
+            attributes: vec![text("shop", format!("s{}", i % 7))],
+            body,
+            ..Default::default()
+        }
+    };
+    let scope_logs = vec![ScopeLogs { log_records: (0..ITEMS).map(record).collect(), ..Default::default() }];
+    let request = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..Default::default() }] };
+    let batch = Batch::from_otlp(Signal::Logs, request.encode_to_vec().into()).unwrap();
+    batch.rows();
+    batch
+}
+
+/// 200 traces of 5 spans each.
+fn spans(step: usize) -> Batch {
+    let span = |i: usize| {
+        let mut trace_id = vec![1; 16];
+        trace_id[..8].copy_from_slice(&(step * ITEMS + i / 5 + 1).to_le_bytes());
+        Span {
+            trace_id,
+            span_id: (i as u64 + 1).to_le_bytes().to_vec(),
+            name: format!("GET /orders/{}", i % 10),
+            kind: 2,
+            start_time_unix_nano: 1_000_000_000,
+            end_time_unix_nano: 1_000_000_000 + i as u64 * 1_000_000,
+            attributes: vec![
+                text("http.route", format!("/orders/{}", i % 10)),
+                text("order", (step * ITEMS + i).to_string()),
+            ],
+            ..Default::default()
+        }
+    };
+    let scope_spans = vec![ScopeSpans { spans: (0..ITEMS).map(span).collect(), ..Default::default() }];
+    let request =
+        ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..Default::default() }] };
+    let batch = Batch::from_otlp(Signal::Traces, request.encode_to_vec().into()).unwrap();
+    batch.rows();
+    batch
+}
+
+/// CPU time of this thread.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+fn per_item(what: &str, kind: &str, yaml: &str, batch: impl Fn(usize) -> Batch) {
+    let mut stage = relay(kind, yaml);
+    let mut rounds = Vec::new();
+    let mut step = 0;
+    for _ in 0..9 {
+        let batches: Vec<Batch> = (0..60).map(|i| batch(step + i)).collect();
+        let before = cpu();
+        for batch in &batches {
+            let mut out = Out::default();
+            stage.process(batch.clone(), now(step), &mut out);
+            step += 1;
+        }
+        rounds.push((cpu() - before).as_nanos() as f64 / (60 * ITEMS) as f64);
+    }
+    rounds.sort_by(f64::total_cmp);
+    println!("{what:<58} {:>8.1} ns/item", rounds[rounds.len() / 2]);
+}
+
+fn million(what: &str, kind: &str, yaml: &str, points_kind: Kind) {
+    const SERIES: usize = 1_000_000;
+    let mut stage = relay(kind, yaml);
+    let before = resident();
+    let mut spent = [Duration::ZERO; 2];
+    for (step, spent) in spent.iter_mut().enumerate() {
+        for first in (0..SERIES).step_by(10_000) {
+            let batch = points(Some(points_kind), first, 10_000, step);
+            let began = cpu();
+            stage.process(batch, now(step), &mut Out::default());
+            *spent += cpu() - began;
+        }
+    }
+    let memory = resident() - before;
+    let mut state = Vec::new();
+    let began = Instant::now();
+    stage.save(&mut state);
+    let saved = began.elapsed();
+    let mut other = relay(kind, yaml);
+    let began = Instant::now();
+    other.restore(&state).unwrap();
+    let restored = began.elapsed();
+    let ns = spent.map(|spent| spent.as_nanos() as f64 / SERIES as f64);
+    println!(
+        "{what:<40} {:>6.0} B/series resident, new {:.0} and known {:.0} ns/point, saved {:.1} MB in {:.2} s, restored in {:.2} s",
+        memory * 1024.0 * 1024.0 / SERIES as f64,
+        ns[0],
+        ns[1],
+        state.len() as f64 / 1e6,
+        saved.as_secs_f64(),
+        restored.as_secs_f64()
+    );
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let run = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    let (gauge, counter, delta) = (Kind::Gauge, Kind::Sum(CUMULATIVE, true), Kind::Sum(DELTA, true));
+    if run("aggregate") {
+        for (what, yaml, kind) in [
+            (
+                "aggregate: gauges, avg and max by method",
+                "{ by: [http.request.method], functions: [avg, max] }",
+                Some(gauge),
+            ),
+            (
+                "aggregate: gauges, p50 and p99 by method",
+                "{ by: [http.request.method], functions: [p50, p99] }",
+                Some(gauge),
+            ),
+            ("aggregate: delta sums by method", "by: [http.request.method]", Some(delta)),
+            ("aggregate: counters by method", "by: [http.request.method]", Some(counter)),
+            ("aggregate: counters, in time only", "functions: [last]", Some(counter)),
+            ("aggregate: histograms by method", "by: [http.request.method]", None),
+        ] {
+            per_item(what, "aggregate", yaml, |step| points(kind, 0, ITEMS, step));
+        }
+    }
+    if run("temporality") {
+        per_item("cumulative_to_delta: sums", "cumulative_to_delta", "", |step| points(Some(counter), 0, ITEMS, step));
+        per_item("delta_to_cumulative: sums", "delta_to_cumulative", "", |step| points(Some(delta), 0, ITEMS, step));
+        per_item("delta_to_cumulative: histograms", "delta_to_cumulative", "", |step| points(None, 0, ITEMS, step));
+    }
+    if run("dedup") {
+        per_item("dedup: log records, nine of ten come again", "dedup", "", logs);
+        per_item("dedup: points", "dedup", "", |step| points(Some(gauge), 0, ITEMS, step));
+        per_item("dedup: spans", "dedup", "", spans);
+    }
+    if run("spans") {
+        let some = "policies: [{ name: e, type: status_code, status_code: { status_codes: [ERROR] } }, { name: p, type: latency, latency: { threshold_ms: 900 } }]";
+        per_item("tail_sampling: errors and slow ones", "tail_sampling", some, spans);
+        per_item("span_metrics", "span_metrics", "", spans);
+        per_item("span_metrics, by http.route", "span_metrics", "dimensions: [{ name: http.route }]", spans);
+    }
+    if run("million") {
+        println!("a million series:");
+        million("aggregate: counters by method", "aggregate", "by: [http.request.method]", counter);
+        million("aggregate: counters, in time only", "aggregate", "functions: [last]", counter);
+        million("cumulative_to_delta", "cumulative_to_delta", "", counter);
+        million("delta_to_cumulative", "delta_to_cumulative", "", delta);
+    }
+}
