@@ -121,3 +121,42 @@ fn mistakes() {
         assert!(section.mistakes().join("\n").contains(expect), "{picks}: {:#?}", section.mistakes());
     }
 }
+
+/// The sample of the Collector's documentation, but for `from_context`, which is refused with a reason.
+#[test]
+fn the_collector_s_example() {
+    let yaml = "actions:
+- { key: db.table, action: delete }
+- { key: redacted_span, value: true, action: upsert }
+- { key: copy_key, from_attribute: key_original, action: update }
+- { key: account_id, value: 2245, action: insert }
+- { key: account_password, action: delete }
+- { key: account_email, action: hash }
+- { key: http.status_code, action: convert, converted_type: int }
+- { key: region, from_attribute: cloud.region, default_value: us-east-1, action: insert }";
+    let attributes = texts(&[
+        ("db.table", "users"),
+        ("key_original", "o"),
+        ("copy_key", "c"),
+        ("account_password", "secret"),
+        ("account_email", "abc"),
+        ("http.status_code", "404"),
+    ]);
+    let record = LogRecord { attributes, ..Default::default() };
+    let scope = ScopeLogs { log_records: vec![record], ..Default::default() };
+    let request = ExportLogsServiceRequest {
+        resource_logs: vec![ResourceLogs { scope_logs: vec![scope], ..Default::default() }],
+    };
+    let after = process(&SPEC, yaml, Signal::Logs, &request);
+    let decoded = ExportLogsServiceRequest::decode(after.otlp().clone()).unwrap();
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(
+        show(&decoded.resource_logs[0].scope_logs[0].log_records[0].attributes),
+        format!(
+            "account_email={abc} account_id=2245i copy_key=o http.status_code=404i key_original=o redacted_span=trueb region=us-east-1"
+        )
+    );
+    let mut section = Section::parse("actions: [{ key: tenant_id, from_context: metadata.tenant, action: upsert }]");
+    read(&mut section);
+    assert!(section.mistakes().join("\n").contains("the request's metadata is not kept with its data"));
+}
