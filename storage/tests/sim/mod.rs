@@ -278,12 +278,14 @@ impl Trial {
     }
 
     fn maintain(&mut self, lake: &Shared) {
-        match self.dice.roll(11) {
-            8..10 => {
+        match self.dice.roll(13) {
+            8..11 => {
+                // Of what is in files.
+                self.flush(lake);
                 let now = self.dice.one_in(2);
                 self.attempt("rolling up", || lake.roll_up(now));
             }
-            10 => self.erase(lake),
+            11..13 => self.erase(lake),
             0..2 => drop(self.attempt("merging", || lake.compact(Compact::Due))),
             2 => drop(self.attempt("merging", || lake.compact(Compact::All))),
             3 if self.dice.one_in(2) => self.tag(lake),
