@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, ListArray, RecordBatch, StructArray};
-use catchment_pipeline::batch::attributes::{Attributes, Value};
+use catchment_pipeline::batch::attributes::{self, Attributes, Value};
 use catchment_pipeline::batch::build::{CUMULATIVE, Exemplar, Interval, Kind, Number, PointsBuilder, Series};
 use catchment_pipeline::component::Out;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::settings::{Dimension, Histogram, Settings};
-use crate::state::columns::{Columns, Distribution};
+use crate::state::columns::{Columns, Dict, Distribution};
 use crate::state::exp::Exp;
 use crate::state::hist::Hist;
 use crate::state::series::SeriesMap;
@@ -83,8 +83,7 @@ impl Counts {
             }
             known
         };
-        // Attribute sets matter only where dimensions are asked of them.
-        let by_attributes = settings.has_dimensions();
+        let picked = settings.picked(attributes);
         let mut known: HashMap<[i32; 7], (i64, Option<i64>)> = HashMap::new();
         let per_unit = if settings.milliseconds { 1e6 } else { 1e9 };
         for row in 0..rows.num_rows() {
@@ -94,7 +93,7 @@ impl Counts {
                 names.keys[row],
                 kinds[row],
                 statuses[row],
-                if by_attributes { attributes.keys[row] } else { 0 },
+                picked[row],
                 scopes.keys[row],
                 versions.keys[row],
             ];
@@ -426,6 +425,24 @@ impl Span<'_> {
 }
 
 impl Settings {
+    /// A number for what each span's attributes mean to dimensions: most differ in what nobody counts by.
+    fn picked(&self, sets: Dict<'_>) -> Vec<i32> {
+        let dimensions = || self.dimensions.iter().chain(&self.calls_dimensions).chain(&self.duration_dimensions);
+        if dimensions().any(|dimension| matches!(dimension, Dimension::Glob(_))) {
+            return sets.keys.to_vec();
+        }
+        let mut numbers: HashMap<Vec<Option<String>>, i32> = HashMap::new();
+        let of = |json: &str| {
+            let values = dimensions().map(|dimension| match dimension {
+                Dimension::Named { name, .. } => attributes::get(json, name).map(|value| value.to_json()),
+                Dimension::Glob(_) => None,
+            });
+            let next = numbers.len() as i32;
+            *numbers.entry(values.collect()).or_insert(next)
+        };
+        sets.each(of).collect()
+    }
+
     fn has_dimensions(&self) -> bool {
         !self.dimensions.is_empty()
             || !self.calls_dimensions.is_empty()
