@@ -18,7 +18,6 @@ mod routing;
 mod sampling;
 mod span_metrics;
 mod sql;
-#[allow(dead_code)]
 mod state;
 mod tail_sampling;
 #[cfg(test)]

@@ -151,7 +151,7 @@ pub fn numbers(batches: &[Batch]) -> Vec<Shown> {
     for batch in batches {
         let Some(rows) = batch.rows().table(catchment_pipeline::batch::Table::Metrics) else { continue };
         let rows = crate::state::columns::Numbers::new(rows).unwrap();
-        for row in 0..rows.points.len() {
+        for row in 0..rows.points.time.len() {
             let series = rows.points.series(row);
             let kind = match (rows.metric_type.get(row), rows.temporality[row], rows.monotonic.value(row)) {
                 ("gauge", ..) => "gauge".to_owned(),

@@ -124,10 +124,6 @@ impl<'a> Points<'a> {
         })
     }
 
-    pub fn len(&self) -> usize {
-        self.time.len()
-    }
-
     /// OTLP's flag of a point that says only that there is no value.
     pub fn has_no_value(&self, row: usize) -> bool {
         self.flags[row] & 1 != 0

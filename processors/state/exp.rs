@@ -291,11 +291,6 @@ impl Exp {
         }
     }
 
-    /// Bytes on the heap.
-    pub fn heap(&self) -> usize {
-        (self.positive.counts.capacity() + self.negative.counts.capacity()) * 8
-    }
-
     pub fn save(&self, out: &mut Writer<'_>) {
         save_stats(&self.stats, out);
         out.i64(i64::from(self.scale));

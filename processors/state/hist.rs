@@ -110,13 +110,6 @@ impl Distribution {
         }
     }
 
-    pub fn stats_mut(&mut self) -> &mut Stats {
-        match self {
-            Distribution::Explicit(hist) => &mut hist.stats,
-            Distribution::Exponential(exp) => &mut exp.stats,
-        }
-    }
-
     /// One of the other sort is left out; the two never share a series.
     pub fn merge(&mut self, other: Distribution) {
         match (self, other) {
@@ -154,15 +147,6 @@ impl Distribution {
                 points.exp_histogram(series, at, temporality, exp.stats, &exp.buckets(), &[]);
             }
         }
-    }
-
-    /// Bytes of memory.
-    pub fn size(&self) -> usize {
-        size_of::<Distribution>()
-            + match self {
-                Distribution::Explicit(hist) => (hist.counts.capacity() + hist.bounds.capacity()) * 8,
-                Distribution::Exponential(exp) => exp.heap(),
-            }
     }
 
     pub fn save(&self, out: &mut Writer<'_>) {

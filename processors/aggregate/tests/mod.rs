@@ -220,7 +220,7 @@ fn histograms_are_merged() {
         let rows = out[0].rows().table(catchment_pipeline::batch::Table::Histograms).unwrap();
         let rows = Distributions::new(catchment_pipeline::batch::Table::Histograms, rows).unwrap();
         let Distribution::Explicit(merged) = rows.get(0) else { panic!() };
-        assert_eq!((rows.points.len(), merged.bounds, &merged.counts), (1, vec![2.0], &expect));
+        assert_eq!((rows.points.time.len(), merged.bounds, &merged.counts), (1, vec![2.0], &expect));
         assert_eq!(rows.temporality, [DELTA]);
         let count = numbers(&out)[0].value;
         assert_eq!(count, expect.iter().sum::<u64>() as f64);
