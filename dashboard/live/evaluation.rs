@@ -37,6 +37,9 @@ const RETRY: Duration = Duration::from_secs(5);
 const RETRY_MISSING: Duration = Duration::from_secs(1);
 /// Between looks at changes that turn out not to matter.
 const LOOK: Duration = Duration::from_millis(20);
+/// A query goes on so long after the last who watched left: a page that asks every so often takes what is held and leaves, and finds
+/// the newer answer when it comes again.
+const GRACE: Duration = Duration::from_secs(5);
 /// A stream that nobody watches is kept this long: pages are reloaded.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -79,7 +82,7 @@ impl Evaluator {
             let result = tokio::select! {
                 biased;
                 result = self.evaluate() => result,
-                () = stream.unwatched() => {
+                () = stream.abandoned(GRACE) => {
                     // The query is dropped, and with it cancelled: who comes next asks anew.
                     self.seen = seen;
                     sleep(PAUSE).await;

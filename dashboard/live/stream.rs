@@ -1,11 +1,13 @@
 //! One query that is watched, whoever watches it: equal subscriptions share a stream, its evaluations and its frames.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use catchment_pipeline::log::Position;
 use catchment_storage::{Changed, Template, Variables};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use super::frame::Version;
 use super::lock;
@@ -101,10 +103,16 @@ impl Stream {
         !lock(&self.state).watchers.is_empty()
     }
 
-    /// Once nobody watches it.
-    pub async fn unwatched(&self) {
-        while self.is_watched() {
-            self.woken.notified().await;
+    /// Once nobody watches it, and nobody has come back after `grace`.
+    pub async fn abandoned(&self, grace: Duration) {
+        loop {
+            while self.is_watched() {
+                self.woken.notified().await;
+            }
+            sleep(grace).await;
+            if !self.is_watched() {
+                return;
+            }
         }
     }
 

@@ -33,6 +33,25 @@ async fn a_result_then_only_what_changed() {
     assert_eq!(world.lake.evaluations(), 2);
 }
 
+/// As a page does that asks every so often.
+#[tokio::test(start_paused = true)]
+async fn who_takes_what_is_held_and_leaves_finds_the_newer_later() {
+    let world = World::new();
+    world.lake.append(&[(START - 5_000, "a", 2.0)]);
+    let first = world.client(&series());
+    sleep(Duration::from_secs(1)).await;
+    first.leave();
+    world.lake.state().takes = Duration::from_secs(1);
+    world.lake.append(&[(world.now(), "a", 4.0)]);
+    let second = world.client(&series());
+    sleep(Duration::from_millis(50)).await;
+    second.leave();
+    sleep(Duration::from_secs(3)).await;
+    let mut third = world.client(&series());
+    assert!(third.take());
+    assert_eq!(third.values().last().map(|(_, value)| *value), Some(4.0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_evaluation_ends_with_the_last_who_watches() {
     let world = World::new();
@@ -44,7 +63,7 @@ async fn an_evaluation_ends_with_the_last_who_watches() {
     sleep(Duration::from_secs(1)).await;
     assert_eq!(*world.lake.cancelled.borrow(), 0, "somebody still waits for it");
     second.leave();
-    sleep(Duration::from_millis(1)).await;
+    sleep(Duration::from_millis(5001)).await;
     assert_eq!(*world.lake.cancelled.borrow(), 1);
     // What was not looked at then is looked at when somebody comes.
     world.lake.state().takes = Duration::ZERO;
@@ -57,7 +76,7 @@ async fn an_evaluation_ends_with_the_last_who_watches() {
     world.lake.append(&[(world.now(), "a", 4.0)]);
     sleep(Duration::from_secs(1)).await;
     third.leave();
-    sleep(Duration::from_millis(1)).await;
+    sleep(Duration::from_millis(5001)).await;
     assert_eq!(*world.lake.cancelled.borrow(), 2);
     world.lake.state().takes = Duration::ZERO;
     let mut fourth = world.client(&series());
