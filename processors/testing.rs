@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use catchment_pipeline::batch::build::Number;
+use catchment_pipeline::batch::build::{Interval, Kind, Number, PointsBuilder, Series};
 use catchment_pipeline::batch::{Batch, Signal};
 use catchment_pipeline::component::{
     Admission, Context, MemoryGauge, Out, ProcessorSpec, Refused, Relay, Stage, Tally,
@@ -205,4 +205,27 @@ impl Chance {
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
+}
+
+/// When the points of tests are, seconds since 1970.
+pub const T: f64 = 1_000_000_000.0;
+
+/// Seconds since [`T`].
+pub fn interval(start: f64, time: f64) -> Interval {
+    let nanos = |time: f64| ((T + time) * 1e9) as i64;
+    Interval { start: nanos(start), time: nanos(time) }
+}
+
+pub fn sums(kind: Kind, name: &str, points: &[(f64, f64, i64)]) -> Batch {
+    let mut builder = PointsBuilder::default();
+    for (start, time, value) in points {
+        let series = Series { name, ..Series::default() };
+        builder.number(&series, interval(*start, *time), kind, Number::Int(*value), &[]);
+    }
+    builder.finish().unwrap()
+}
+
+/// Start, time and value of each point.
+pub fn shown(batches: &[Batch]) -> Vec<(f64, f64, f64)> {
+    numbers(batches).iter().map(|p| (p.start - T, p.time - T, p.value)).collect()
 }

@@ -21,7 +21,7 @@ use super::routes::{Routes, Taken};
 use super::running::{Starter, backlog_reader};
 use crate::batch::Batch;
 use crate::component::{OnFull, Out, Refused, Relay};
-use crate::log::{Cursor, Entry, Log, Origin, Pipelines, Position, Record, RelayState, Start};
+use crate::log::{Cursor, Entry, Log, Origin, Pipelines, Position, Record, RelayState, Start, nanos, time_of};
 
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Saving takes at most one part in this many of the time.
@@ -201,7 +201,7 @@ impl Task {
             None
         });
         if let Some(RelayState { fingerprint, read, at, state }) = saved {
-            (self.read, self.now) = (read, time(at));
+            (self.read, self.now) = (read, time_of(at));
             self.saved = (self.read, self.now);
             if fingerprint != self.wiring.fingerprint && !state.is_empty() {
                 tracing::warn!(
@@ -214,7 +214,7 @@ impl Task {
                 tracing::error!(relay = %name, %error, "data lost: what the stage held back cannot be used; it begins anew");
             }
         }
-        let appended = appended.into_iter().map(|(read, at)| (read, time(at)));
+        let appended = appended.into_iter().map(|(read, at)| (read, time_of(at)));
         self.replay = appended.filter(|appended| *appended > (self.read, self.now)).collect();
         self.wiring.meters.tally.mute(self.replaying());
     }
@@ -427,14 +427,6 @@ fn entries(
         entries.extend(taken.entries.into_iter().map(|entry| Entry { origin: Some(origin.clone()), ..entry }));
     }
     Ok((entries, outside))
-}
-
-fn nanos(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-}
-
-fn time(nanos: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_nanos(nanos)
 }
 
 /// By the machine's clock; never, when nothing is due.

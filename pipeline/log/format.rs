@@ -147,7 +147,7 @@ impl RecordHeader {
     }
 
     pub(super) fn accepted_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.accepted_at)
+        time_of(self.accepted_at)
     }
 
     /// `body` fits its checksum. `None`: it is not what this version writes all the same.
@@ -217,7 +217,13 @@ pub(super) fn names(mut bytes: &[u8]) -> Option<Names> {
     Some(Names { pipelines: Pipelines::new(names), origin, more })
 }
 
-pub(super) fn nanos(time: SystemTime) -> u64 {
+/// The other way round: [`nanos`].
+pub(crate) fn time_of(nanos: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(nanos)
+}
+
+/// Since 1970.
+pub(crate) fn nanos(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 

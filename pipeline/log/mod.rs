@@ -46,6 +46,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{oneshot, watch};
 
 pub use cursor::{Committer, Cursor};
+pub(crate) use format::{nanos, time_of};
 pub use interest::Backlog;
 pub use record::{Counts, Entry, Origin, Pipelines, Record};
 pub use relay::Saved as RelayState;

@@ -1,30 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use catchment_pipeline::batch::build::{Interval, Kind, PointsBuilder, Series, Stats};
+use catchment_pipeline::batch::build::{Kind, PointsBuilder, Series, Stats};
 
 use super::*;
-use crate::testing::{Chance, at, feed, numbers, relay, restarted};
+use crate::testing::{Chance, T, at, feed, interval, relay, restarted, shown, sums};
 
-const T: f64 = 1_000_000_000.0;
 const DELTAS: Kind = Kind::Sum(DELTA, true);
-
-fn interval(start: f64, time: f64) -> Interval {
-    let nanos = |time: f64| ((T + time) * 1e9) as i64;
-    Interval { start: nanos(start), time: nanos(time) }
-}
-
-fn sums(kind: Kind, name: &str, points: &[(f64, f64, i64)]) -> Batch {
-    let mut builder = PointsBuilder::default();
-    for (start, time, value) in points {
-        let series = Series { name, ..Series::default() };
-        builder.number(&series, interval(*start, *time), kind, Number::Int(*value), &[]);
-    }
-    builder.finish().unwrap()
-}
-
-fn shown(batches: &[Batch]) -> Vec<(f64, f64, f64)> {
-    numbers(batches).iter().map(|p| (p.start - T, p.time - T, p.value)).collect()
-}
 
 /// The Collector's `delta.Aggregate`: first, in order, out of order, of an older series.
 #[test]

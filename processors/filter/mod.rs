@@ -24,16 +24,16 @@ mod drop;
 mod read;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use catchment_pipeline::batch::{Batch, Signal};
 use catchment_pipeline::component::{
-    Context, Occasionally, Processor, ProcessorPlan, ProcessorSpec, Refused, Spec, Stability, Stage, Tally,
+    Context, Processor, ProcessorPlan, ProcessorSpec, Refused, Spec, Stability, Stage, Tally,
 };
 use drop::Dropping;
 use read::Rules;
 
-use crate::sql::Failures;
+use crate::sql::{Complaints, Failures, pass_on};
 
 pub static SPEC: ProcessorSpec = Spec {
     kind: "filter",
@@ -48,16 +48,15 @@ struct Plan(Arc<Rules>);
 
 impl ProcessorPlan for Plan {
     fn build(&self, context: Context) -> anyhow::Result<Stage> {
-        let (rules, tally, id) = (self.0.clone(), context.tally, context.id);
-        Ok(Stage::Transform(Box::new(Filter { rules, tally, id, said: Occasionally::new(Duration::from_secs(30)) })))
+        let (rules, tally, complaints) = (self.0.clone(), context.tally, Complaints::new(context.id));
+        Ok(Stage::Transform(Box::new(Filter { rules, tally, complaints })))
     }
 }
 
 struct Filter {
     rules: Arc<Rules>,
     tally: Arc<Tally>,
-    id: String,
-    said: Occasionally,
+    complaints: Complaints,
 }
 
 impl Processor for Filter {
@@ -68,29 +67,11 @@ impl Processor for Filter {
         }
         let mut failures = Failures::default();
         let dropped = Dropping { rules: &self.rules, failures: &mut failures }.rows(batch.rows());
-        let rows = dropped.map_err(|error| Refused::Rejected { reason: format!("{}: {error}", self.id) })?;
-        if failures.rows > 0 {
-            self.say(&failures);
-        }
-        // What did not change goes on as it came, OTLP bytes included.
-        let Some(rows) = rows else {
-            out.push(batch);
-            return Ok(());
-        };
-        self.tally.take_out("filtered", batch.items().saturating_sub(rows.len()));
-        if !rows.is_empty() {
-            out.push(Batch::from_rows(batch.signal(), rows));
-        }
+        let left =
+            dropped.map_err(|error| Refused::Rejected { reason: format!("{}: {error}", self.complaints.id()) })?;
+        self.complaints.say("a condition failed for rows, which stay", &failures);
+        pass_on(batch, left, &self.tally, out);
         Ok(())
-    }
-}
-
-impl Filter {
-    fn say(&self, failures: &Failures) {
-        let (rows, first) = (failures.rows, failures.first.as_deref().unwrap_or_default());
-        if let Some(times) = self.said.due(Instant::now()) {
-            tracing::warn!(processor = self.id, rows, times, "a condition failed for rows, which stay: {first}");
-        }
     }
 }
 

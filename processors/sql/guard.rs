@@ -69,39 +69,38 @@ pub(super) fn check_text(sql: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Words that are neither names nor part of the frame of a statement.
+/// Words that make the tree of an expression one level deeper each time, as operators do.
 fn nests(word: Keyword) -> bool {
     use Keyword as K;
-    !matches!(word, K::NoKeyword | K::SELECT | K::FROM | K::WHERE | K::SET | K::UPDATE | K::DELETE | K::AS | K::EXCLUDE)
-        && matches!(
-            word,
-            K::AND
-                | K::OR
-                | K::NOT
-                | K::XOR
-                | K::IS
-                | K::LIKE
-                | K::ILIKE
-                | K::SIMILAR
-                | K::BETWEEN
-                | K::IN
-                | K::EXISTS
-                | K::CASE
-                | K::WHEN
-                | K::CAST
-                | K::TRY_CAST
-                | K::AT
-                | K::COLLATE
-                | K::INTERVAL
-                | K::ANY
-                | K::ALL
-                | K::SOME
-                | K::OVER
-                | K::DIV
-                | K::RLIKE
-                | K::REGEXP
-                | K::OVERLAPS
-        )
+    matches!(
+        word,
+        K::AND
+            | K::OR
+            | K::NOT
+            | K::XOR
+            | K::IS
+            | K::LIKE
+            | K::ILIKE
+            | K::SIMILAR
+            | K::BETWEEN
+            | K::IN
+            | K::EXISTS
+            | K::CASE
+            | K::WHEN
+            | K::CAST
+            | K::TRY_CAST
+            | K::AT
+            | K::COLLATE
+            | K::INTERVAL
+            | K::ANY
+            | K::ALL
+            | K::SOME
+            | K::OVER
+            | K::DIV
+            | K::RLIKE
+            | K::REGEXP
+            | K::OVERLAPS
+    )
 }
 
 pub(super) fn check_expr(expr: &ast::Expr) -> Result<(), Wrong> {

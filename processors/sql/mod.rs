@@ -12,6 +12,7 @@ mod frame;
 mod functions;
 mod guard;
 mod ottl;
+mod pass;
 mod program;
 mod statement;
 mod values;
@@ -21,6 +22,7 @@ pub use assign::Outcome;
 pub use columns::Rows;
 pub use compile::condition_for;
 pub use frame::Frame;
+pub use pass::{Complaints, pass_on};
 pub use program::{ERROR_MODES, ErrorMode, Failures, Program, message};
 pub use statement::{Statement, statement};
 

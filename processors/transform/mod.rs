@@ -21,15 +21,15 @@
 mod read;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use catchment_pipeline::batch::{Batch, Rows, Signal};
 use catchment_pipeline::component::{
-    Context, Occasionally, Processor, ProcessorPlan, ProcessorSpec, Refused, Spec, Stability, Stage, Tally,
+    Context, Processor, ProcessorPlan, ProcessorSpec, Refused, Spec, Stability, Stage, Tally,
 };
 use read::Rules;
 
-use crate::sql::{self, ErrorMode, Failures, Outcome};
+use crate::sql::{self, Complaints, ErrorMode, Failures, Outcome, pass_on};
 
 pub static SPEC: ProcessorSpec = Spec {
     kind: "transform",
@@ -44,16 +44,15 @@ struct Plan(Arc<Rules>);
 
 impl ProcessorPlan for Plan {
     fn build(&self, context: Context) -> anyhow::Result<Stage> {
-        let (rules, tally, id) = (self.0.clone(), context.tally, context.id);
-        Ok(Stage::Transform(Box::new(Transform { rules, tally, id, said: Occasionally::new(Duration::from_secs(30)) })))
+        let (rules, tally, complaints) = (self.0.clone(), context.tally, Complaints::new(context.id));
+        Ok(Stage::Transform(Box::new(Transform { rules, tally, complaints })))
     }
 }
 
 struct Transform {
     rules: Arc<Rules>,
     tally: Arc<Tally>,
-    id: String,
-    said: Occasionally,
+    complaints: Complaints,
 }
 
 impl Processor for Transform {
@@ -65,27 +64,10 @@ impl Processor for Transform {
             return Ok(());
         }
         let changed = run(steps, batch.rows(), &mut failures);
-        let changed = changed.map_err(|error| Refused::Rejected { reason: format!("{}: {error}", self.id) })?;
-        if failures.rows > 0
-            && let Some(times) = self.said.due(Instant::now())
-        {
-            let (rows, first) = (failures.rows, failures.first.as_deref().unwrap_or_default());
-            tracing::warn!(
-                processor = self.id,
-                rows,
-                times,
-                "a statement failed for rows, which stay as they are: {first}"
-            );
-        }
-        // What did not change goes on as it came, OTLP bytes included.
-        let Some(rows) = changed else {
-            out.push(batch);
-            return Ok(());
-        };
-        self.tally.take_out("filtered", batch.items().saturating_sub(rows.len()));
-        if !rows.is_empty() {
-            out.push(Batch::from_rows(batch.signal(), rows));
-        }
+        let left =
+            changed.map_err(|error| Refused::Rejected { reason: format!("{}: {error}", self.complaints.id()) })?;
+        self.complaints.say("a statement failed for rows, which stay as they are", &failures);
+        pass_on(batch, left, &self.tally, out);
         Ok(())
     }
 }
