@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a component by name, a table of the lake, or HTTP.
 
+pub mod alerts;
 pub mod batch;
 pub mod component;
 pub mod config;

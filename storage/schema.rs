@@ -74,13 +74,14 @@ impl Step {
     }
 }
 
-pub(crate) const TABLES: [LakeTable; 13] = [
+pub(crate) const TABLES: [LakeTable; 14] = [
     LakeTable::Rows(Table::Metrics),
     LakeTable::Rows(Table::Histograms),
     LakeTable::Rows(Table::ExpHistograms),
     LakeTable::Rows(Table::Summaries),
     LakeTable::Rows(Table::Logs),
     LakeTable::Rows(Table::Spans),
+    LakeTable::Rows(Table::Alerts),
     LakeTable::Series,
     LakeTable::Rollup(Rolled::Metrics, Step::FiveMinutes),
     LakeTable::Rollup(Rolled::Metrics, Step::Hour),
@@ -120,7 +121,7 @@ impl LakeTable {
     /// What rows in a file are sorted by: a string column, then integers; `ts` last.
     pub(crate) fn sort_columns(self) -> &'static [&'static str] {
         match self {
-            LakeTable::Rows(Table::Logs | Table::Spans) => &["service_name", "ts"],
+            LakeTable::Rows(table) if !table.is_metric() => &["service_name", "ts"],
             _ => &["metric_name", "resource_id", "series_id", "ts"],
         }
     }
@@ -129,6 +130,7 @@ impl LakeTable {
     pub(crate) fn retention_days(self) -> Option<u32> {
         match self {
             LakeTable::Rows(Table::Logs | Table::Spans) => Some(30),
+            LakeTable::Rows(Table::Alerts) => Some(365),
             LakeTable::Rows(_) => Some(15),
             LakeTable::Series => None,
             LakeTable::Rollup(_, Step::FiveMinutes) => Some(90),
@@ -266,7 +268,7 @@ pub(crate) fn lake_type(kind: &DataType) -> DataType {
 /// Columns that come first, by table; `*` stands for the promoted ones.
 fn leading(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Logs => &[
+        Table::Logs | Table::Alerts => &[
             "ts",
             "resource_id",
             "*",
@@ -299,7 +301,7 @@ fn leading(table: Table) -> &'static [&'static str] {
 
 fn time_columns(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Logs => &["time_unix_nano", "observed_time_unix_nano"],
+        Table::Logs | Table::Alerts => &["time_unix_nano", "observed_time_unix_nano"],
         Table::Spans => &["start_time_unix_nano"],
         _ => &["time_unix_nano"],
     }
@@ -307,7 +309,7 @@ fn time_columns(table: Table) -> &'static [&'static str] {
 
 fn row_columns(table: Table, promoted: &[Promoted]) -> Vec<Column> {
     let in_flight = table.schema();
-    let metric = !matches!(table, Table::Logs | Table::Spans);
+    let metric = table.is_metric();
     let mut rest = Vec::new();
     rest.push(Column { field: Field::new("ts", micros(), true), source: Source::Micros(time_columns(table)) });
     for field in in_flight.fields() {

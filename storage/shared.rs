@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use catchment_pipeline::batch::{Rows, Table, TimeLimits};
+use catchment_pipeline::batch::{Rows, TimeLimits};
 use catchment_pipeline::log::Position;
 use tokio::sync::watch;
 
@@ -202,7 +202,7 @@ impl Shared {
         let mut catalog = lock(&self.catalog);
         for (table, chunk) in chunks {
             if let LakeTable::Rows(table) = table
-                && !matches!(table, Table::Logs | Table::Spans)
+                && table.is_metric()
                 && let Some(rows) = catalog.note(*table, &chunk.rows, layout)?
             {
                 let span = time_span(&rows)?;

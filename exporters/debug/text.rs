@@ -27,7 +27,9 @@ pub(super) fn normal(signal: Signal, bytes: &[u8]) -> String {
     let mut out = String::new();
     let written = match signal {
         Signal::Metrics => ExportMetricsServiceRequest::decode(bytes).map(|request| metrics(&request, &mut out)),
-        Signal::Logs => ExportLogsServiceRequest::decode(bytes).map(|request| logs(&request, &mut out)),
+        Signal::Logs | Signal::Alerts => {
+            ExportLogsServiceRequest::decode(bytes).map(|request| logs(&request, &mut out))
+        }
         Signal::Traces => ExportTraceServiceRequest::decode(bytes).map(|request| traces(&request, &mut out)),
     };
     match written {

@@ -137,7 +137,7 @@ impl Exporter for OtlpGrpc {
 fn path(signal: Signal) -> &'static str {
     match signal {
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        Signal::Logs | Signal::Alerts => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
         Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     }
 }

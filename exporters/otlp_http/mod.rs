@@ -73,7 +73,8 @@ impl Urls {
     fn of(&self, signal: Signal) -> Option<&Url> {
         match signal {
             Signal::Metrics => self.metrics.as_ref(),
-            Signal::Logs => self.logs.as_ref(),
+            // Elsewhere alerts are log records like others.
+            Signal::Logs | Signal::Alerts => self.logs.as_ref(),
             Signal::Traces => self.traces.as_ref(),
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn refresh(table: Table, rows: &RecordBatch, columns: &mut [ArrayRef]
     let Some(resource_ids) = hashes(columns, "resource_attributes") else { return };
     set(columns, "resource_id", &resource_ids);
     let kind = match table {
-        Table::Logs | Table::Spans => return,
+        Table::Logs | Table::Spans | Table::Alerts => return,
         Table::Metrics => hashes(columns, "metric_type"),
         Table::Histograms => Some(vec![xxh3_64(b"histogram"); rows.num_rows()]),
         Table::ExpHistograms => Some(vec![xxh3_64(b"exponential_histogram"); rows.num_rows()]),

@@ -26,10 +26,14 @@ pub enum Signal {
     Metrics,
     Logs,
     Traces,
+    /// What the `alerting` connector puts out ([`crate::alerts::Event`]): log records in OTLP, a table of their own in the lake.
+    Alerts,
 }
 
 impl Signal {
-    pub const ALL: [Signal; 3] = [Signal::Metrics, Signal::Logs, Signal::Traces];
+    /// What OTLP carries.
+    pub const TELEMETRY: [Signal; 3] = [Signal::Metrics, Signal::Logs, Signal::Traces];
+    pub const ALL: [Signal; 4] = [Signal::Metrics, Signal::Logs, Signal::Traces, Signal::Alerts];
 
     /// It and no other.
     pub fn alone(self) -> &'static [Signal] {
@@ -37,15 +41,17 @@ impl Signal {
             Signal::Metrics => &[Signal::Metrics],
             Signal::Logs => &[Signal::Logs],
             Signal::Traces => &[Signal::Traces],
+            Signal::Alerts => &[Signal::Alerts],
         }
     }
 
-    /// The name pipelines and URLs use: `metrics`, `logs`, `traces`.
+    /// The name pipelines and URLs use: `metrics`, `logs`, `traces`, `alerts`.
     pub fn name(self) -> &'static str {
         match self {
             Signal::Metrics => "metrics",
             Signal::Logs => "logs",
             Signal::Traces => "traces",
+            Signal::Alerts => "alerts",
         }
     }
 }

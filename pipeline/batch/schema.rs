@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
+use super::Signal;
+
 /// One table per kind of row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Table {
@@ -16,11 +18,34 @@ pub enum Table {
     Summaries,
     Logs,
     Spans,
+    /// Of signal `alerts`: like log records.
+    Alerts,
 }
 
 impl Table {
-    pub const ALL: [Table; 6] =
-        [Table::Metrics, Table::Histograms, Table::ExpHistograms, Table::Summaries, Table::Logs, Table::Spans];
+    pub const ALL: [Table; 7] = [
+        Table::Metrics,
+        Table::Histograms,
+        Table::ExpHistograms,
+        Table::Summaries,
+        Table::Logs,
+        Table::Spans,
+        Table::Alerts,
+    ];
+
+    /// Its rows are metric points, which have series.
+    pub fn is_metric(self) -> bool {
+        self.signal() == Signal::Metrics
+    }
+
+    pub fn signal(self) -> Signal {
+        match self {
+            Table::Metrics | Table::Histograms | Table::ExpHistograms | Table::Summaries => Signal::Metrics,
+            Table::Logs => Signal::Logs,
+            Table::Spans => Signal::Traces,
+            Table::Alerts => Signal::Alerts,
+        }
+    }
 
     /// Its SQL name.
     pub fn name(self) -> &'static str {
@@ -31,12 +56,13 @@ impl Table {
             Table::Summaries => "summaries",
             Table::Logs => "logs",
             Table::Spans => "spans",
+            Table::Alerts => "alerts",
         }
     }
 
     /// Its columns; always the same allocation, so comparing two is comparing pointers.
     pub fn schema(self) -> SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 6]> = LazyLock::new(|| Table::ALL.map(build));
+        static SCHEMAS: LazyLock<[SchemaRef; 7]> = LazyLock::new(|| Table::ALL.map(build));
         SCHEMAS[self as usize].clone()
     }
 }
@@ -182,7 +208,7 @@ fn build(table: Table) -> SchemaRef {
         Table::Summaries => {
             columns.point().int64(&["count"]).add(DataType::Float64, &["sum"]).structs("quantile_values", &QUANTILE)
         }
-        Table::Logs => columns
+        Table::Logs | Table::Alerts => columns
             .time(&["time_unix_nano", "observed_time_unix_nano"])
             .int32(&["severity_number"])
             .dict(&["severity_text", "event_name"])

@@ -102,7 +102,7 @@ impl Window {
         let taken = BooleanBuffer::collect_bool(rows.num_rows(), |row| {
             let time = times.get(row);
             let count = match time {
-                0 if table == Table::Logs => return true,
+                0 if matches!(table, Table::Logs | Table::Alerts) => return true,
                 0 => &mut outside.no_time,
                 _ if time < self.from => &mut outside.too_old,
                 _ if time > self.to => &mut outside.too_far_in_future,
@@ -112,7 +112,7 @@ impl Window {
             outside.first.get_or_insert_with(|| First { metric: metric_name(rows, row), time });
             false
         });
-        let stamped = if table == Table::Logs { times.stamped(rows, self.now) } else { None };
+        let stamped = if matches!(table, Table::Logs | Table::Alerts) { times.stamped(rows, self.now) } else { None };
         let rows = stamped.unwrap_or_else(|| rows.clone());
         filter_record_batch(&rows, &BooleanArray::new(taken, None)).unwrap_or(rows)
     }
@@ -188,7 +188,7 @@ impl<'a> ItemTimes<'a> {
             Some(&column.values()[..])
         };
         Some(match table {
-            Table::Logs => ItemTimes(column("time_unix_nano")?, column("observed_time_unix_nano")),
+            Table::Logs | Table::Alerts => ItemTimes(column("time_unix_nano")?, column("observed_time_unix_nano")),
             Table::Spans => ItemTimes(column("start_time_unix_nano")?, None),
             _ => ItemTimes(column("time_unix_nano")?, None),
         })

@@ -224,6 +224,7 @@ pub trait Processor: Send {
 }
 
 /// Ends pipelines as an exporter does and begins others as a receiver does.
+#[async_trait]
 pub trait ConnectorPlan: Send + Sync {
     /// Of which signals the pipelines are that it may begin, when it ends one of `signal`.
     fn puts_out(&self, signal: Signal) -> &'static [Signal];
@@ -233,7 +234,18 @@ pub trait ConnectorPlan: Send + Sync {
         Vec::new()
     }
 
+    /// The exporters that its settings name: they must be in pipelines that it begins.
+    fn names_exporters(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     fn build(&self, context: Context) -> anyhow::Result<Box<dyn Relay>>;
+
+    /// What looks around for it: its outlet leads to the connector alone, which reads from the log what is sent. Built after the
+    /// connector, and run like a receiver.
+    async fn source(&self, _context: Context) -> anyhow::Result<Option<Box<dyn Receiver>>> {
+        Ok(None)
+    }
 }
 
 #[async_trait]

@@ -414,6 +414,18 @@ fn join(connectors: &mut Defined<dyn ConnectorPlan>, pipelines: &[Pipeline], rep
                 report.error(place, &path, what, mend);
             }
         }
+        for exporter in planned.plan.names_exporters() {
+            let known = || to.iter().flat_map(|begun| begun.exporters.iter().map(String::as_str));
+            if !known().any(|id| id == exporter) && !to.is_empty() {
+                let what = format!("connector \"{id}\" names exporter \"{exporter}\", which no pipeline after it has");
+                report.error(
+                    place,
+                    &path,
+                    what,
+                    suggest(exporter, known(), "exporters of pipelines that receive from it"),
+                );
+            }
+        }
         let out: BTreeSet<Signal> =
             from.iter().flat_map(|pipeline| planned.plan.puts_out(pipeline.signal)).copied().collect();
         for pipeline in to.iter().filter(|pipeline| !from.is_empty() && !out.contains(&pipeline.signal)) {

@@ -169,6 +169,7 @@ pub(super) fn signal_number(signal: Signal) -> u8 {
         Signal::Metrics => 0,
         Signal::Logs => 1,
         Signal::Traces => 2,
+        Signal::Alerts => 3,
     }
 }
 

@@ -289,7 +289,7 @@ static STATUS: Message = message("Status", &[(2, "message", Text), (3, "code", V
 pub(crate) fn check(signal: Signal, bytes: &[u8]) -> Result<Checked, Malformed> {
     let root = match signal {
         Signal::Metrics => &METRICS,
-        Signal::Logs => &LOGS,
+        Signal::Logs | Signal::Alerts => &LOGS,
         Signal::Traces => &TRACES,
     };
     let refuse = |offset, what| Err(Malformed { offset, place: root.name.to_owned(), what });

@@ -19,7 +19,7 @@ pub(crate) fn reason(signal: Signal) -> &'static str {
     match signal {
         Signal::Traces => "spans need a trace_id of 16 bytes and a span_id of 8, not all of them zero",
         Signal::Metrics => "histogram points need one more of bucket_counts than of explicit_bounds, or neither",
-        Signal::Logs => "",
+        Signal::Logs | Signal::Alerts => "",
     }
 }
 

@@ -23,7 +23,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "attributes",
     aliases: &[],
     summary: "Inserts, updates, deletes, hashes, extracts and converts attributes of points, logs and spans",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(Plan(Arc::new(read(section)))),
 };

@@ -13,7 +13,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "batch",
     aliases: &[],
     summary: "Groups what exporters read from the log, up to a size and a time",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(Plan(read(section))),
 };

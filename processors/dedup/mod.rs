@@ -44,7 +44,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "dedup",
     aliases: &["log_dedup", "logdedup"],
     summary: "Counts equal log records as one, and takes out points and spans that come again",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(Plan(Arc::new(read(section)))),
 };

@@ -101,11 +101,7 @@ impl Dropping<'_> {
 }
 
 fn has(signal: batch::Signal, table: Table) -> bool {
-    match table {
-        Table::Logs => signal == batch::Signal::Logs,
-        Table::Spans => signal == batch::Signal::Traces,
-        _ => signal == batch::Signal::Metrics,
-    }
+    signal == table.signal()
 }
 
 fn holds(

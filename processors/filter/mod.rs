@@ -39,7 +39,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "filter",
     aliases: &[],
     summary: "Drops points, log records, spans and span events for which a SQL condition holds, or by name",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(Plan(Arc::new(read::read(section)))),
 };

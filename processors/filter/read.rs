@@ -46,9 +46,8 @@ pub const METRICS: [Table; 4] = [Table::Metrics, Table::Histograms, Table::ExpHi
 
 fn signal_of(rows: Rows) -> Signal {
     match rows {
-        Rows::SpanEvents | Rows::Of(Table::Spans) => Signal::Traces,
-        Rows::Of(Table::Logs) => Signal::Logs,
-        Rows::Of(_) => Signal::Metrics,
+        Rows::SpanEvents => Signal::Traces,
+        Rows::Of(table) => table.signal(),
     }
 }
 

@@ -9,7 +9,7 @@ pub static SPEC: ConnectorSpec = Spec {
     kind: "forward",
     aliases: &[],
     summary: "Joins pipelines of one signal: what ends in it goes on in those that it begins",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |_| Box::new(Forward),
 };

@@ -19,7 +19,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "memory_limiter",
     aliases: &[],
     summary: "Refuses new data, for the sender to retry, while too much memory is used",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(read(section)),
 };

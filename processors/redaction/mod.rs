@@ -34,7 +34,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "redaction",
     aliases: &[],
     summary: "Removes attributes that are not allowed, and masks or hashes values that are blocked",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(Plan(Arc::new(Rules::read(section)))),
 };

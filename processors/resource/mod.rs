@@ -15,7 +15,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "resource",
     aliases: &[],
     summary: "Inserts, updates, deletes, hashes, extracts and converts resource attributes",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(read(section)),
 };

@@ -31,7 +31,7 @@ pub static SPEC: ConnectorSpec = Spec {
     kind: "routing",
     aliases: &[],
     summary: "Sends each item to the pipelines of the first SQL condition that holds for it",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(read(section)),
 };

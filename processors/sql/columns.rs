@@ -88,7 +88,7 @@ fn micros() -> DataType {
 
 fn times(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Logs => &["time_unix_nano", "observed_time_unix_nano"],
+        Table::Logs | Table::Alerts => &["time_unix_nano", "observed_time_unix_nano"],
         Table::Spans => &["start_time_unix_nano"],
         _ => &["time_unix_nano"],
     }
@@ -124,7 +124,7 @@ fn build(rows: Rows) -> Vec<Column> {
         Table::Spans => columns.push(made("duration_ns", DataType::Int64, Source::Duration)),
         _ => {}
     }
-    if !matches!(table, Table::Logs | Table::Spans) {
+    if table.is_metric() {
         columns.push(made("start_ts", micros(), Source::Micros(&["start_time_unix_nano"])));
     }
     columns.extend(PROMOTED.map(|(name, key)| Column {

@@ -35,7 +35,7 @@ pub static SPEC: ProcessorSpec = Spec {
     kind: "transform",
     aliases: &[],
     summary: "Changes points, log records and spans by SQL: SELECT, SET and DELETE",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan: |section| Box::new(Plan(Arc::new(read::read(section)))),
 };

@@ -24,7 +24,7 @@ impl Rules {
     pub fn of(&self, signal: Signal) -> &[Step] {
         match signal {
             Signal::Metrics => &self.metrics,
-            Signal::Logs => &self.logs,
+            Signal::Logs | Signal::Alerts => &self.logs,
             Signal::Traces => &self.traces,
         }
     }

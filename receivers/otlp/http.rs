@@ -150,7 +150,7 @@ fn taken(signal: Signal, format: Format, accepted: Accepted) -> Response<Answer>
             Some(PartialSuccess { rejected, error_message }) => {
                 let count = match signal {
                     Signal::Metrics => "rejectedDataPoints",
-                    Signal::Logs => "rejectedLogRecords",
+                    Signal::Logs | Signal::Alerts => "rejectedLogRecords",
                     Signal::Traces => "rejectedSpans",
                 };
                 // 64-bit integers are strings in OTLP/JSON.

@@ -50,7 +50,7 @@ pub const SPEC: ReceiverSpec = ReceiverSpec {
     kind: "otlp",
     aliases: &[],
     summary: "OTLP over gRPC and HTTP, protobuf and JSON",
-    signals: &Signal::ALL,
+    signals: &Signal::TELEMETRY,
     stability: Stability::Beta,
     plan,
 };

@@ -1,7 +1,6 @@
 //! How files are laid out: every choice that costs or saves bytes, in one place. `docs/decisions/0004-lake-layout.md` has the figures.
 
 use arrow::datatypes::{DataType, Field};
-use catchment_pipeline::batch::Table;
 use parquet::basic::Encoding;
 
 use crate::schema::LakeTable;
@@ -31,7 +30,7 @@ impl Shape {
     /// Rows of a page, at most, where nothing smaller is said.
     pub(crate) fn page_of(&self, table: LakeTable) -> usize {
         match table {
-            LakeTable::Rows(Table::Logs | Table::Spans) => self.page,
+            LakeTable::Rows(table) if !table.is_metric() => self.page,
             _ => self.long_page,
         }
     }
@@ -61,7 +60,7 @@ pub(crate) fn encoding(field: &Field) -> Option<Encoding> {
 pub(crate) fn by_page(table: LakeTable, field: &Field) -> bool {
     let name = field.name().as_str();
     match table {
-        LakeTable::Rows(Table::Logs | Table::Spans) => true,
+        LakeTable::Rows(table) if !table.is_metric() => true,
         _ => table.sort_columns().contains(&name) || matches!(name, "value_int" | "value_double"),
     }
 }

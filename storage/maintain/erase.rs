@@ -168,7 +168,7 @@ impl Shared {
         for chunk in state.tables[LakeTable::Series.index()].chunks() {
             catalog.load(&chunk.rows)?;
         }
-        for table in Table::ALL.into_iter().filter(|table| !matches!(table, Table::Logs | Table::Spans)) {
+        for table in Table::ALL.into_iter().filter(|table| table.is_metric()) {
             for chunk in state.tables[LakeTable::Rows(table).index()].chunks() {
                 catalog.note(table, &chunk.rows, &self.layouts[LakeTable::Series.index()])?;
             }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
-use catchment_pipeline::batch::Table;
 use datafusion::catalog::Session;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -86,7 +85,11 @@ pub(super) fn find(
 
 /// `metrics` and its kin; rows of `series` are looked at one by one.
 fn has_series(table: LakeTable) -> bool {
-    !matches!(table, LakeTable::Rows(Table::Logs | Table::Spans) | LakeTable::Series)
+    match table {
+        LakeTable::Rows(table) => table.is_metric(),
+        LakeTable::Series => false,
+        LakeTable::Rollup(..) => true,
+    }
 }
 
 struct Candidates {

@@ -12,6 +12,7 @@ use crate::otlp::sets::Sets;
 use crate::otlp::wire::{Fault, Reader, Value};
 
 pub(super) struct Builder {
+    table: Table,
     origin: Origin,
     time: Vec<i64>,
     observed_time: Vec<i64>,
@@ -29,8 +30,10 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub fn with_capacity(rows: usize) -> Builder {
+    /// Of records that are rows of `table`.
+    pub fn with_capacity(table: Table, rows: usize) -> Builder {
         let mut builder = Builder {
+            table,
             origin: Origin::default(),
             time: Vec::with_capacity(rows),
             observed_time: Vec::with_capacity(rows),
@@ -87,7 +90,7 @@ impl Builder {
         columns.push(int64(self.flags));
         columns.push(self.trace_id.finish()?);
         columns.push(self.span_id.finish()?);
-        Ok(Rows::new([record_batch(Table::Logs, columns)?]))
+        Ok(Rows::new([record_batch(self.table, columns)?]))
     }
 }
 
@@ -120,7 +123,7 @@ impl Items for Builder {
         self.severity_text.push(severity_text);
         self.event_name.push(event_name);
         self.body(body.as_deref())?;
-        self.attributes.push_set(Table::Logs, attributes.bytes(), sets)?;
+        self.attributes.push_set(self.table, attributes.bytes(), sets)?;
         self.dropped.push(i64::from(dropped));
         self.flags.push(i64::from(flags));
         self.trace_id.push(trace_id);

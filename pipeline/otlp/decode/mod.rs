@@ -35,8 +35,9 @@ pub(super) fn decode(signal: Signal, bytes: &[u8]) -> Result<Rows, Error> {
             resources(bytes, sets, &mut builder)?;
             builder.finish()
         }
-        Signal::Logs => {
-            let mut builder = logs::Builder::with_capacity(count(bytes)?);
+        Signal::Logs | Signal::Alerts => {
+            let table = if signal == Signal::Logs { Table::Logs } else { Table::Alerts };
+            let mut builder = logs::Builder::with_capacity(table, count(bytes)?);
             resources(bytes, sets, &mut builder)?;
             builder.finish()
         }

@@ -59,7 +59,7 @@ fn table_to_otlp(table: Table, rows: &RecordBatch, out: &mut Writer) -> Option<(
         Table::Histograms => groups(rows, distributions::Histograms::new(rows)?, out),
         Table::ExpHistograms => groups(rows, distributions::ExpHistograms::new(rows)?, out),
         Table::Summaries => groups(rows, distributions::Summaries::new(rows)?, out),
-        Table::Logs => groups(rows, logs::Logs::new(rows)?, out),
+        Table::Logs | Table::Alerts => groups(rows, logs::Logs::new(rows)?, out),
         Table::Spans => groups(rows, spans::Spans::new(rows)?, out),
     }
 }

@@ -54,7 +54,7 @@ pub fn print(signal: Signal, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malf
 fn request(signal: Signal) -> &'static Message {
     match signal {
         Signal::Metrics => &schema::METRICS_REQUEST,
-        Signal::Logs => &schema::LOGS_REQUEST,
+        Signal::Logs | Signal::Alerts => &schema::LOGS_REQUEST,
         Signal::Traces => &schema::TRACES_REQUEST,
     }
 }

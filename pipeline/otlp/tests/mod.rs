@@ -23,7 +23,7 @@ fn request(signal: Signal, seed: &[u8]) -> Vec<u8> {
     let mut source = Source::new(seed);
     match signal {
         Signal::Metrics => source.metrics().encode_to_vec(),
-        Signal::Logs => source.logs().encode_to_vec(),
+        Signal::Logs | Signal::Alerts => source.logs().encode_to_vec(),
         Signal::Traces => source.traces().encode_to_vec(),
     }
 }

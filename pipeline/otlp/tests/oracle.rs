@@ -17,7 +17,7 @@ use crate::batch::Signal;
 pub(super) fn rows_of(signal: Signal, bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
     match signal {
         Signal::Metrics => ExportMetricsServiceRequest::decode(bytes).map(metrics),
-        Signal::Logs => ExportLogsServiceRequest::decode(bytes).map(logs),
+        Signal::Logs | Signal::Alerts => ExportLogsServiceRequest::decode(bytes).map(logs),
         Signal::Traces => ExportTraceServiceRequest::decode(bytes).map(traces),
     }
 }
@@ -26,7 +26,7 @@ pub(super) fn rows_of(signal: Signal, bytes: &[u8]) -> Result<Vec<String>, Decod
 pub(super) fn invalid_items(signal: Signal, bytes: &[u8]) -> Result<usize, DecodeError> {
     let there = |id: &[u8]| id.iter().any(|byte| *byte != 0);
     Ok(match signal {
-        Signal::Logs => 0,
+        Signal::Logs | Signal::Alerts => 0,
         Signal::Traces => (ExportTraceServiceRequest::decode(bytes)?.resource_spans.iter())
             .flat_map(|group| &group.scope_spans)
             .flat_map(|group| &group.spans)
@@ -46,7 +46,7 @@ pub(super) fn invalid_items(signal: Signal, bytes: &[u8]) -> Result<usize, Decod
 /// Of a point its time, of a record its time or else the time it was observed, of a span its start.
 pub(super) fn item_times(signal: Signal, bytes: &[u8]) -> Result<Vec<u64>, DecodeError> {
     Ok(match signal {
-        Signal::Logs => (ExportLogsServiceRequest::decode(bytes)?.resource_logs.iter())
+        Signal::Logs | Signal::Alerts => (ExportLogsServiceRequest::decode(bytes)?.resource_logs.iter())
             .flat_map(|group| group.scope_logs.iter().flat_map(|group| &group.log_records))
             .map(
                 |record| {

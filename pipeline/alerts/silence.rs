@@ -1,0 +1,45 @@
+//! Silences: what nobody is to be told of for a while.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Labels, Matcher, time};
+
+/// Mutes notifications of all alerts that all of its matchers hold for, from `starts_at` to before `ends_at`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Silence {
+    /// A UUID; empty in a request: a new one.
+    #[serde(default)]
+    pub id: String,
+    pub matchers: Vec<Matcher>,
+    #[serde(with = "time::rfc3339")]
+    pub starts_at: i64,
+    #[serde(with = "time::rfc3339")]
+    pub ends_at: i64,
+    #[serde(default, with = "time::rfc3339")]
+    pub updated_at: i64,
+    pub created_by: String,
+    pub comment: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SilenceState {
+    Pending,
+    Active,
+    Expired,
+}
+
+impl Silence {
+    pub fn state(&self, now: i64) -> SilenceState {
+        match now {
+            now if now >= self.ends_at => SilenceState::Expired,
+            now if now >= self.starts_at => SilenceState::Active,
+            _ => SilenceState::Pending,
+        }
+    }
+
+    pub fn mutes(&self, labels: &Labels, now: i64) -> bool {
+        self.state(now) == SilenceState::Active && Matcher::all(&self.matchers, labels)
+    }
+}
