@@ -25,6 +25,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::{get, post};
+use catchment_pipeline::alerts::Desk;
 use catchment_pipeline::component::tls::Reloading;
 use catchment_pipeline::engine::status::Snapshot;
 use http::StatusCode;
@@ -42,6 +43,8 @@ pub struct Sources {
     pub status: Arc<dyn Fn() -> Snapshot + Send + Sync>,
     /// `None`: the instance keeps no lake, and every question about it is answered with 503.
     pub lake: Option<Arc<dyn Data>>,
+    /// Where `alerting` connectors answer; with none on it, every question about alerts is answered with 404.
+    pub alerts: Arc<Desk>,
 }
 
 pub(crate) struct App {

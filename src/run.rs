@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use catchment_pipeline::alerts::Desk;
 use catchment_pipeline::component::{Admission, MemoryGauge, Offers};
 use catchment_pipeline::config::Plan;
 use catchment_pipeline::engine::{self, Engine, Leftover, Runtime, Status};
@@ -71,10 +72,13 @@ impl App {
         let stores = tokio::task::spawn_blocking(move || Stores::open(&opening)).await??;
         let place = stores.lake.as_ref().zip(lake_path(&plan));
         let control = place.and_then(|(lake, folder)| Control::start(lake, &stores.log, folder));
-        let answers = Answers { status: status.clone(), lake: stores.lake.clone(), own_metrics: own.prometheus() };
+        let alerts = Arc::<Desk>::default();
+        let (lake, own_metrics) = (stores.lake.clone(), own.prometheus());
+        let answers = Answers { status: status.clone(), lake, alerts: alerts.clone(), own_metrics };
         let servers = Servers::start(&plan, answers).await?;
         observe(&own, &status, stores.lake.as_ref());
         let mut offers = Offers::default();
+        offers.put(alerts);
         if let Some(metrics) = own.own_metrics() {
             offers.put(Arc::new(metrics));
         }

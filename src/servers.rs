@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use catchment_dashboard::{Dashboard, HttpServer, Limits, Prepared, Sources, health_check};
+use catchment_pipeline::alerts::Desk;
 use catchment_pipeline::config::Plan;
 use catchment_pipeline::engine::{Changes, Status};
 use catchment_storage::Lake;
@@ -23,6 +24,7 @@ use crate::extensions::{Extension, extensions};
 pub struct Answers {
     pub status: Status,
     pub lake: Option<Arc<Lake>>,
+    pub alerts: Arc<Desk>,
     /// The process's own metrics, as Prometheus reads them.
     pub own_metrics: Router,
 }
@@ -184,7 +186,11 @@ impl Servers {
         let task = match &wanted.kind {
             Kind::Dashboard(prepared) => {
                 let lake = self.answers.lake.clone().map(|lake| lake as Arc<dyn catchment_dashboard::Data>);
-                let dashboard = Dashboard::on(server, prepared.as_ref().clone(), Sources { status: snapshot, lake });
+                let dashboard = Dashboard::on(
+                    server,
+                    prepared.as_ref().clone(),
+                    Sources { status: snapshot, lake, alerts: self.answers.alerts.clone() },
+                );
                 self.tasks.spawn(dashboard.run(token))
             }
             Kind::HealthCheck(settings) => {

@@ -235,7 +235,7 @@ async fn start(settings: Settings, lake: Option<Arc<Fake>>, snapshot: Snapshot) 
     // The client wants one, also where nothing is encrypted; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lake = lake.map(|lake| lake as Arc<dyn Data>);
-    let sources = Sources { status: Arc::new(move || snapshot.clone()), lake };
+    let sources = Sources { status: Arc::new(move || snapshot.clone()), lake, alerts: Arc::default() };
     let dashboard = Dashboard::bind(settings, sources).await.unwrap();
     let address = dashboard.address();
     let shutdown = CancellationToken::new();

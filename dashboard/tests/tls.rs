@@ -30,7 +30,7 @@ async fn answers_over_tls() {
 
     let missing = Settings::plan(&mut Section::parse("tls: { cert_file: /no/such, key_file: /no/such }"));
     let missing = Settings { endpoint: "localhost:0".into(), ..missing };
-    let sources = || Sources { status: Arc::new(snapshot), lake: None };
+    let sources = || Sources { status: Arc::new(snapshot), lake: None, alerts: Arc::default() };
     let error = Dashboard::bind(missing, sources()).await.err().unwrap();
     assert!(format!("{error:#}").contains("/no/such"), "{error:#}");
 

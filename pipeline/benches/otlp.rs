@@ -217,7 +217,7 @@ fn bench(c: &mut Criterion) {
         group.bench_function("encode", |b| b.iter(|| encode(signal, black_box(&rows))));
         match signal {
             Signal::Metrics => prost_round::<ExportMetricsServiceRequest>(&mut group, &requests),
-            Signal::Logs => prost_round::<ExportLogsServiceRequest>(&mut group, &requests),
+            Signal::Logs | Signal::Alerts => prost_round::<ExportLogsServiceRequest>(&mut group, &requests),
             Signal::Traces => prost_round::<ExportTraceServiceRequest>(&mut group, &requests),
         }
     }
@@ -240,7 +240,9 @@ fn counted(signal: Signal, what: &str, requests: &[Vec<u8>]) {
             "encode" => drop(black_box(encode(signal, black_box(&rows)))),
             _ => match signal {
                 Signal::Metrics => drop(black_box(ExportMetricsServiceRequest::decode(black_box(&bytes[..])))),
-                Signal::Logs => drop(black_box(ExportLogsServiceRequest::decode(black_box(&bytes[..])))),
+                Signal::Logs | Signal::Alerts => {
+                    drop(black_box(ExportLogsServiceRequest::decode(black_box(&bytes[..]))))
+                }
                 Signal::Traces => drop(black_box(ExportTraceServiceRequest::decode(black_box(&bytes[..])))),
             },
         }

@@ -241,6 +241,16 @@ pub trait ConnectorPlan: Send + Sync {
 
     fn build(&self, context: Context) -> anyhow::Result<Box<dyn Relay>>;
 
+    /// What it remembers is good for other settings too, and is kept when they change.
+    fn keeps_state(&self) -> bool {
+        false
+    }
+
+    /// It has a [`ConnectorPlan::source`], and so needs no pipeline before it.
+    fn has_source(&self) -> bool {
+        false
+    }
+
     /// What looks around for it: its outlet leads to the connector alone, which reads from the log what is sent. Built after the
     /// connector, and run like a receiver.
     async fn source(&self, _context: Context) -> anyhow::Result<Option<Box<dyn Receiver>>> {

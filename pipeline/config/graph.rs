@@ -390,9 +390,10 @@ fn join(connectors: &mut Defined<dyn ConnectorPlan>, pipelines: &[Pipeline], rep
         let path = format!("connectors::{id}");
         let (from, to) = (ends(id), begins(id));
         connector.used = !from.is_empty() || !to.is_empty();
+        let sends_by_itself = connector.planned.as_ref().is_some_and(|planned| planned.plan.has_source());
         let missing = match (from.is_empty(), to.is_empty()) {
             (false, true) => Some(("nothing receives from it", "receivers")),
-            (true, false) => Some(("no pipeline sends to it", "exporters")),
+            (true, false) if !sends_by_itself => Some(("no pipeline sends to it", "exporters")),
             _ => None,
         };
         if let Some((what, list)) = missing {
@@ -426,9 +427,10 @@ fn join(connectors: &mut Defined<dyn ConnectorPlan>, pipelines: &[Pipeline], rep
                 );
             }
         }
-        let out: BTreeSet<Signal> =
-            from.iter().flat_map(|pipeline| planned.plan.puts_out(pipeline.signal)).copied().collect();
-        for pipeline in to.iter().filter(|pipeline| !from.is_empty() && !out.contains(&pipeline.signal)) {
+        let ended =
+            from.iter().map(|pipeline| pipeline.signal).chain(carried.iter().copied().filter(|_| sends_by_itself));
+        let out: BTreeSet<Signal> = ended.flat_map(|signal| planned.plan.puts_out(signal)).copied().collect();
+        for pipeline in to.iter().filter(|pipeline| !out.is_empty() && !out.contains(&pipeline.signal)) {
             let names = out.iter().map(|signal| signal.name()).collect::<Vec<_>>().join(", ");
             let what = format!("connector \"{id}\" cannot begin pipeline \"{}\"", pipeline.id);
             report.error(place, &path, what, format!("what it puts out is of: {names}"));

@@ -193,7 +193,10 @@ impl Engine {
         let connectors = graph.relays.iter().filter(|(name, relay)| **name == relay.wiring.meters.id);
         self.status.set_graph(Meters {
             pipelines: wiring.collect(),
-            receivers: graph.receivers.iter().map(|(id, receiver)| (id.clone(), receiver.meters.clone())).collect(),
+            receivers: (graph.receivers.iter())
+                .filter(|(id, _)| plan::find(&self.plan.connectors, id).is_none())
+                .map(|(id, receiver)| (id.clone(), receiver.meters.clone()))
+                .collect(),
             processors: courses.map(|(id, course)| (id.clone(), course.meters.clone())).collect(),
             connectors: connectors.map(|(id, relay)| (id.clone(), relay.wiring.meters.clone())).collect(),
             exporters: graph.exporters.iter().map(|(id, exporter)| (id.clone(), exporter.meters.clone())).collect(),

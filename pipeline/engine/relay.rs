@@ -50,6 +50,8 @@ pub(super) struct RelayWiring {
     /// Of its cursor.
     pub name: String,
     pub fingerprint: u64,
+    /// Equal when what the stage remembers is of use to another.
+    pub state: u64,
     pub reads: Pipelines,
     pub meters: Arc<ProcessorMeters>,
     relay: Mutex<Option<Box<dyn Relay>>>,
@@ -63,7 +65,12 @@ impl RelayWiring {
         meters: Arc<ProcessorMeters>,
         relay: Box<dyn Relay>,
     ) -> RelayWiring {
-        RelayWiring { name, fingerprint, reads, meters, relay: Mutex::new(Some(relay)) }
+        RelayWiring { name, fingerprint, state: fingerprint, reads, meters, relay: Mutex::new(Some(relay)) }
+    }
+
+    /// What it remembers is good for any settings.
+    pub fn keeps_state(self) -> RelayWiring {
+        RelayWiring { state: 0, ..self }
     }
 }
 
@@ -203,7 +210,7 @@ impl Task {
         if let Some(RelayState { fingerprint, read, at, state }) = saved {
             (self.read, self.now) = (read, time_of(at));
             self.saved = (self.read, self.now);
-            if fingerprint != self.wiring.fingerprint && !state.is_empty() {
+            if fingerprint != self.wiring.state && !state.is_empty() {
                 tracing::warn!(
                     relay = %name, bytes = state.len(),
                     "its settings were changed while Catchment was stopped: what it held back is let go. A reload puts it out first"
@@ -392,8 +399,7 @@ impl Task {
         if self.durable_log {
             let mut state = Vec::new();
             self.relay.save(&mut state);
-            let saved =
-                RelayState { fingerprint: self.wiring.fingerprint, read: self.read, at: nanos(self.now), state };
+            let saved = RelayState { fingerprint: self.wiring.state, read: self.read, at: nanos(self.now), state };
             if let Err(error) = self.log.save(&self.wiring.name, saved).await {
                 tracing::warn!(relay = %self.wiring.name, %error, "cannot save its state, trying again; the log keeps what it has read since: look at the disk");
                 self.save_at = Instant::now() + SAVE_EVERY;

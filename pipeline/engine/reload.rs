@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::future::join_all;
 use tokio::sync::watch;
 
@@ -13,11 +14,11 @@ use super::course::Course;
 use super::plan::{Plan, Planned, find};
 use super::registry::{ExporterMeters, ProcessorMeters, ReceiverMeters};
 use super::relay::{BuiltRelay, Go, RelayWiring, RunningRelay};
-use super::routes::{Routes, Way};
+use super::routes::{Chain, Routes, Way};
 use super::running::{BuiltReceiver, ExporterWiring, RunningExporter};
 use super::{Engine, Graph, RunningReceiver};
-use crate::batch::TimeLimits;
-use crate::component::{ConnectorPlan, Context, ReceiverPlan};
+use crate::batch::{Signal, TimeLimits};
+use crate::component::{ConnectorPlan, Context, Receiver, ReceiverPlan};
 use crate::config::Pipeline;
 use crate::log::Pipelines;
 
@@ -139,7 +140,9 @@ impl Engine {
             }
         }
         let named: BTreeSet<&String> = plan.pipelines.iter().flat_map(|pipeline| &pipeline.receivers).collect();
-        let receivers = plan.receivers.iter().filter(|receiver| named.contains(&receiver.id)).cloned().collect();
+        let receivers = plan.receivers.iter().filter(|receiver| named.contains(&receiver.id)).cloned();
+        let sources = plan.connectors.iter().filter(|connector| has_source(plan, connector)).map(Source::of);
+        let receivers = receivers.chain(sources).collect();
         let exporters = plan.exporters.iter().filter_map(|exporter| {
             let pipelines = plan.pipelines.iter().filter(|pipeline| pipeline.exporters.contains(&exporter.id));
             let pipelines: Vec<String> = pipelines.map(|pipeline| pipeline.id.clone()).collect();
@@ -152,12 +155,17 @@ impl Engine {
 
     /// `None`: no pipeline ends in it.
     fn connector(&self, plan: &Plan, planned: &Planned<dyn ConnectorPlan>) -> anyhow::Result<Option<Arc<RelayWiring>>> {
-        let ends = plan.pipelines.iter().filter(|pipeline| pipeline.exporters.contains(&planned.id));
-        let reads: Vec<&str> = ends.map(|pipeline| pipeline.id.as_str()).collect();
+        let id = &planned.id;
+        let ends = plan.pipelines.iter().filter(|pipeline| pipeline.exporters.contains(id));
+        let mut reads: Vec<&str> = ends.map(|pipeline| pipeline.id.as_str()).collect();
+        let inlet = inlet(id);
+        if has_source(plan, planned) {
+            reads.push(&inlet);
+        }
         if reads.is_empty() {
             return Ok(None);
         }
-        let (id, reads) = (&planned.id, Pipelines::new(reads));
+        let reads = Pipelines::new(reads);
         let running = self.graph.relays.get(id).map(|relay| relay.wiring.clone());
         if let Some(kept) =
             running.clone().filter(|wiring| wiring.fingerprint == planned.fingerprint && wiring.reads == reads)
@@ -169,7 +177,8 @@ impl Engine {
         let context = Context { id: id.clone(), tally: meters.tally.clone(), ..self.starter.context.clone() };
         let relay = planned.plan.build(context);
         let relay = relay.map_err(|error| error.context(format!("cannot start connector `{id}`")))?;
-        Ok(Some(Arc::new(RelayWiring::new(id.clone(), planned.fingerprint, reads, meters, relay))))
+        let wiring = RelayWiring::new(id.clone(), planned.fingerprint, reads, meters, relay);
+        Ok(Some(Arc::new(if planned.plan.keeps_state() { wiring.keeps_state() } else { wiring })))
     }
 
     /// The running course, when nothing about it changed: processors may have state.
@@ -246,7 +255,7 @@ impl Engine {
         for relay in in_order(gone) {
             let (name, old) = (relay.wiring.name.clone(), relay.wiring.clone());
             let new = wanted.iter().find(|(_, wiring)| wiring.name == name);
-            let same_stage = new.is_some_and(|(_, new)| new.fingerprint == old.fingerprint);
+            let same_stage = new.is_some_and(|(_, new)| new.state == old.state);
             relay.stop(if same_stage && self.starter.durable_log { Go::Leave } else { Go::Finish }, PATIENCE).await;
             let Some((id, wiring)) = new else {
                 changes.stopped.push(old.meters.id.clone());
@@ -305,7 +314,11 @@ impl Engine {
     async fn stop_unwanted(&mut self, changes: &mut Changes) {
         let pipelines = &self.plan.pipelines;
         let named = |ids: fn(&Pipeline) -> &Vec<String>| pipelines.iter().flat_map(ids).collect::<BTreeSet<_>>();
-        let (receivers, exporters) = (named(|pipeline| &pipeline.receivers), named(|pipeline| &pipeline.exporters));
+        let (mut receivers, exporters) = (named(|pipeline| &pipeline.receivers), named(|pipeline| &pipeline.exporters));
+        let silent = self.plan.connectors.iter().filter(|connector| !has_source(&self.plan, connector));
+        for connector in silent {
+            receivers.remove(&connector.id);
+        }
         let gone: Vec<RunningReceiver> =
             self.graph.receivers.extract_if(.., |id, _| !receivers.contains(id)).map(|(_, gone)| gone).collect();
         changes.stopped.extend(gone.iter().map(|receiver| receiver.planned.id.clone()));
@@ -326,7 +339,46 @@ impl Engine {
     }
 }
 
+/// What the log calls what a connector's source finds for it.
+fn inlet(connector: &str) -> String {
+    format!("#{connector}")
+}
+
+fn has_source(plan: &Plan, connector: &Planned<dyn ConnectorPlan>) -> bool {
+    let begins = || plan.pipelines.iter().any(|pipeline| pipeline.receivers.contains(&connector.id));
+    connector.plan.has_source() && begins()
+}
+
+/// A connector's source, run as a receiver of the connector's id.
+struct Source(Arc<dyn ConnectorPlan>);
+
+impl Source {
+    fn of(connector: &Planned<dyn ConnectorPlan>) -> Planned<dyn ReceiverPlan> {
+        let Planned { id, kind, fingerprint, plan } = connector.clone();
+        Planned { id, kind, fingerprint, plan: Arc::new(Source(plan)) }
+    }
+}
+
+#[async_trait]
+impl ReceiverPlan for Source {
+    async fn build(&self, context: Context) -> anyhow::Result<Box<dyn Receiver>> {
+        self.0.source(context).await?.ok_or_else(|| anyhow::anyhow!("it says that it has a source, and has none"))
+    }
+}
+
+/// From a receiver into the pipelines that name it, from a connector's source to the connector.
 fn routes(plan: &Plan, graph: &Graph, receiver: &str) -> Routes {
+    match find(&plan.connectors, receiver) {
+        None => begun(plan, graph, receiver),
+        Some(connector) => {
+            let chain = Chain { pipeline: connector.id.clone(), stages: Vec::new(), name: inlet(receiver) };
+            let chain = Arc::new(chain);
+            Routes::new(Signal::ALL.map(|signal| (signal, Way { chain: chain.clone(), limits: Vec::new() })))
+        }
+    }
+}
+
+fn begun(plan: &Plan, graph: &Graph, receiver: &str) -> Routes {
     let pipelines = plan.pipelines.iter().filter(|pipeline| pipeline.receivers.iter().any(|id| id == receiver));
     Routes::new(pipelines.filter_map(|pipeline| {
         let course = graph.courses.get(&pipeline.id)?;
@@ -345,7 +397,7 @@ fn routes_from(plan: &Plan, graph: &Graph, relay: &str) -> Routes {
             return Routes::new([(pipeline.signal, Way { chain, limits })]);
         }
     }
-    routes(plan, graph, relay)
+    begun(plan, graph, relay)
 }
 
 /// What exporters at the end of `pipeline` take, also beyond connectors that lead to pipelines of its signal, where all of those

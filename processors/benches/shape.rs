@@ -148,7 +148,7 @@ fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let bytes = |signal| match signal {
         Signal::Metrics => metrics(),
-        Signal::Logs => logs(),
+        Signal::Logs | Signal::Alerts => logs(),
         Signal::Traces => spans(),
     };
     for signal in Signal::TELEMETRY {

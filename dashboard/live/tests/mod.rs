@@ -48,7 +48,8 @@ impl World {
         let lake = Arc::new(FakeLake::default());
         let began = Instant::now();
         let snapshot = crate::tests::snapshot();
-        let sources = Sources { status: Arc::new(move || snapshot.clone()), lake: Some(lake.clone()) };
+        let sources =
+            Sources { status: Arc::new(move || snapshot.clone()), lake: Some(lake.clone()), alerts: Arc::default() };
         let clock = Box::new(move || START + began.elapsed().as_millis() as i64);
         let hub = Hub::with_clock(settings, &sources, &CancellationToken::new(), clock).unwrap();
         World { lake, hub, began }

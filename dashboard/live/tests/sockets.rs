@@ -29,7 +29,8 @@ async fn start(settings: Settings) -> Server {
     let lake = Arc::new(FakeLake::default());
     let settings = Settings { endpoint: "127.0.0.1:0".into(), ..settings };
     let snapshot = crate::tests::snapshot();
-    let sources = Sources { status: Arc::new(move || snapshot.clone()), lake: Some(lake.clone()) };
+    let sources =
+        Sources { status: Arc::new(move || snapshot.clone()), lake: Some(lake.clone()), alerts: Arc::default() };
     let dashboard = Dashboard::bind(settings, sources).await.unwrap();
     let (address, shutdown) = (dashboard.address(), CancellationToken::new());
     let done = tokio::spawn(dashboard.run(shutdown.clone()));

@@ -237,7 +237,8 @@ async fn a_client_comes_back_and_is_sent_what_it_missed() {
 
     // As after a restart: the stream is new, and what it knows begins later.
     let restarted = World { lake: world.lake.clone(), ..World::new() };
-    let sources = Sources { status: Arc::new(crate::tests::snapshot), lake: Some(world.lake.clone()) };
+    let sources =
+        Sources { status: Arc::new(crate::tests::snapshot), lake: Some(world.lake.clone()), alerts: Arc::default() };
     let now = world.now();
     let clock = Box::new(move || now + 1000);
     let hub = Hub::with_clock(&Settings::default(), &sources, &CancellationToken::new(), clock).unwrap();
@@ -464,7 +465,7 @@ async fn nothing_is_asked_before_the_start_is_over() {
         let ready = ready.clone();
         move || crate::Snapshot { ready: ready.load(std::sync::atomic::Ordering::SeqCst), ..crate::tests::snapshot() }
     };
-    let sources = Sources { status: Arc::new(status), lake: Some(world.lake.clone()) };
+    let sources = Sources { status: Arc::new(status), lake: Some(world.lake.clone()), alerts: Arc::default() };
     let hub = Hub::new(&Settings::default(), &sources, &CancellationToken::new()).unwrap();
     let world = World { hub, ..world };
     let _client = world.client(&series());

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
+
 use super::stand_ins::*;
 use crate::batch::{Batch, Signal};
-use crate::component::{ConnectorPlan, Context, Out, Relay, Stage};
+use crate::component::{ConnectorPlan, Context, Out, Receiver, ReceiverPlan as _, Relay, Stage};
 use crate::engine::{Engine, Planned};
 use crate::log::{Log, Options, sim::SimDisk};
 
@@ -173,6 +175,56 @@ async fn a_connector_ends_pipelines_and_begins_others() {
         (&["logs".to_owned()][..], &["logs/a".to_owned(), "logs/all".to_owned()][..])
     );
     assert_eq!((connector.stage.incoming_items, connector.stage.outgoing_items), (4, 4));
+    engine.shutdown(S * 5).await;
+}
+
+/// Counts what its own source sends it.
+struct Watching(Arc<Door>);
+
+#[async_trait]
+impl ConnectorPlan for Watching {
+    fn puts_out(&self, _: Signal) -> &'static [Signal] {
+        &Signal::ALL
+    }
+
+    fn build(&self, _: Context) -> anyhow::Result<Box<dyn Relay>> {
+        Ok(Box::<Counting>::default())
+    }
+
+    fn keeps_state(&self) -> bool {
+        true
+    }
+
+    fn has_source(&self) -> bool {
+        true
+    }
+
+    async fn source(&self, context: Context) -> anyhow::Result<Option<Box<dyn Receiver>>> {
+        self.0.build(context).await.map(Some)
+    }
+}
+
+#[tokio::test]
+async fn a_connector_hears_its_source_and_remembers_under_other_settings() {
+    let log = Log::on_disk(&SimDisk::new(1), Options::default()).unwrap();
+    let (mut bench, exporter) = (Bench::over(log), Scripted::new());
+    let wiring = |bench: &Bench, fingerprint| {
+        let mut wiring = Wiring::default().exporter("out", 1, &exporter);
+        let plan = Arc::new(Watching(bench.door(false)));
+        wiring.plan.connectors.push(Planned { id: "watch".into(), kind: "watch", fingerprint, plan });
+        // Nothing but its source is before it.
+        wiring.pipeline("logs", &["watch"], &[], &["out"]).plan
+    };
+    let mut engine = Engine::start(wiring(&bench, 1), bench.durable()).await.unwrap();
+    bench.outlet().await.send(logs("a", 1)).await.unwrap();
+    exporter.took(1).await;
+    let changes = engine.reload(wiring(&bench, 2)).await.unwrap();
+    assert!(changes.restarted.contains(&"watch".to_owned()), "{changes}");
+    bench.outlet().await.send(logs("a", 1)).await.unwrap();
+    exporter.took(2).await;
+    assert_eq!(exporter.names(), ["a:1", "a:2"]);
+    let snapshot = engine.status().snapshot();
+    assert_eq!((snapshot.receivers.len(), snapshot.connectors.len()), (0, 1));
     engine.shutdown(S * 5).await;
 }
 

@@ -330,8 +330,12 @@ impl Bench {
         Runtime { log_path: Some("log".to_owned()), ..self.runtime() }
     }
 
+    pub fn door(&self, broken: bool) -> Arc<Door> {
+        Arc::new(Door { outlets: self.sender.clone(), port: self.port.clone(), broken })
+    }
+
     pub fn receiver(&self, mut wiring: Wiring, id: &str, fingerprint: u64, broken: bool) -> Wiring {
-        let plan = Arc::new(Door { outlets: self.sender.clone(), port: self.port.clone(), broken });
+        let plan = self.door(broken);
         wiring.plan.receivers.push(Planned { id: id.to_owned(), kind: "door", fingerprint, plan });
         wiring
     }
