@@ -1,5 +1,6 @@
 //! Telemetry to send.
 
+use catchment_pipeline::alerts::{Alert, AlertEvent, Change, Event, Labels, Notification, NotifiedAlert};
 use catchment_pipeline::batch::{Batch, Signal};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -21,6 +22,7 @@ pub fn batch(signal: Signal, n: usize) -> Batch {
         Signal::Metrics => metrics(n).encode_to_vec(),
         Signal::Logs => logs(n).encode_to_vec(),
         Signal::Traces => traces(n).encode_to_vec(),
+        Signal::Alerts => return alerts(n),
     };
     Batch::from_otlp(signal, bytes.into()).unwrap()
 }
@@ -47,6 +49,30 @@ fn metrics(n: usize) -> ExportMetricsServiceRequest {
     let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
     let resource_metrics = vec![ResourceMetrics { resource: resource(), scope_metrics, ..ResourceMetrics::default() }];
     ExportMetricsServiceRequest { resource_metrics }
+}
+
+/// Messages for channels, each with an alert, and what became of that alert in turn.
+fn alerts(n: usize) -> Batch {
+    let labels = Labels::new([("alertname", "Contract"), ("severity", "warning")]);
+    let event = |i: usize| match i % 2 {
+        0 => Event::Notification(Notification {
+            version: Notification::VERSION.to_owned(),
+            group_key: "{}:{alertname=\"Contract\"}".to_owned(),
+            common_labels: labels.clone(),
+            alerts: vec![NotifiedAlert { labels: labels.clone(), starts_at: NOW as i64, ..NotifiedAlert::default() }],
+            id: format!("contract-{i}"),
+            at: NOW as i64,
+            ..Notification::default()
+        }),
+        _ => Event::Alert(AlertEvent {
+            alert: Alert { labels: labels.clone(), starts_at: NOW as i64, ..Alert::default() },
+            change: Change::Firing,
+            value: Some(1.0),
+            group: String::new(),
+            rule: "Contract".to_owned(),
+        }),
+    };
+    Event::batch(&(0..n).map(event).collect::<Vec<_>>(), NOW as i64)
 }
 
 fn logs(n: usize) -> ExportLogsServiceRequest {
