@@ -54,7 +54,7 @@ async fn exporter(yaml: &str) -> Arc<dyn Exporter> {
 fn batch(signal: Signal) -> Batch {
     let text = match signal {
         Signal::Metrics => r#"{"resourceMetrics":[{"schemaUrl":"u"}]}"#,
-        Signal::Logs => r#"{"resourceLogs":[{"schemaUrl":"u"}]}"#,
+        Signal::Logs | Signal::Alerts => r#"{"resourceLogs":[{"schemaUrl":"u"}]}"#,
         Signal::Traces => r#"{"resourceSpans":[{"schemaUrl":"u"}]}"#,
     };
     let bytes = json::parse(signal, text.as_bytes()).unwrap();
