@@ -12,6 +12,9 @@ mod filter;
 mod forward;
 mod matching;
 mod memory_limiter;
+#[cfg(test)]
+#[path = "../tests/common/peers.rs"]
+mod peers;
 mod redaction;
 mod resource;
 mod routing;

@@ -1,5 +1,7 @@
 //! Rows into the open windows, a column at a time where they repeat.
 
+use std::collections::VecDeque;
+
 use arrow::array::RecordBatch;
 use catchment_pipeline::batch::Table;
 use catchment_pipeline::batch::build::{CUMULATIVE, DELTA, Number, Series};
@@ -7,10 +9,10 @@ use catchment_pipeline::batch::build::{CUMULATIVE, DELTA, Number, Series};
 use super::close::sketch;
 use super::group::{Input, Member, Memory};
 use super::settings::Initial;
-use super::window::{Counter, Window};
+use super::window::{Cells, Counter, Window};
 use super::{Aggregate, MAX_AHEAD, MAX_OPEN, MAX_TEXT};
 use crate::state::columns::{Distributions, Numbers, Points};
-use crate::state::counter::{Amount, Base};
+use crate::state::counter::{Amount, Base, Stretch};
 use crate::state::length;
 use crate::state::number::{Acc, double};
 
@@ -140,20 +142,16 @@ impl Aggregate {
             }
             return Fate::Taken;
         };
-        let window = &mut self.open[at.index];
-        window.touched = now;
         let member = &mut self.series.states[slot];
-        if input == Input::Counter {
+        if let Memory::Number(base) = &mut member.memory {
             let began = self.began.unwrap_or(now);
-            if let Memory::Number(base) = &mut member.memory {
-                note_first(base, start, time, value, self.settings.initial, began);
-            }
-            match window.counters.get(slot as u32) {
-                Some(counter) => counter.add(start, time, value),
-                None => window.counters.insert(slot as u32, Counter::new(start, time, value)),
-            }
+            note_first(base, start, time, value, self.settings.initial, began);
+            count(&mut self.open, |window| &mut window.counters, (at.index, slot as u32), base, (start, time, value));
+            self.open[at.index].touched = now;
             return Fate::Taken;
         }
+        let window = &mut self.open[at.index];
+        window.touched = now;
         if pooled {
             pool(window, member.group, value, start, time);
             if sketched {
@@ -219,9 +217,9 @@ impl Aggregate {
             }
         };
         let value = rows.get(row);
-        let window = &mut self.open[at.index];
-        window.touched = now;
         let Some(slot) = slot.filter(|_| cumulative) else {
+            let window = &mut self.open[at.index];
+            window.touched = now;
             match window.distributions.get(group) {
                 Some(merged) => merged.merge(value),
                 None => window.distributions.insert(group, value),
@@ -230,11 +228,9 @@ impl Aggregate {
         };
         if let Memory::Distribution(base) = &mut self.series.states[slot].memory {
             note_first(base, start, time, value.clone(), self.settings.initial, self.began.unwrap_or(now));
+            count(&mut self.open, |window| &mut window.cumulative, (at.index, slot as u32), base, (start, time, value));
         }
-        match window.cumulative.get(slot as u32) {
-            Some(counter) => counter.add(start, time, value),
-            None => window.cumulative.insert(slot as u32, Counter::new(start, time, value)),
-        }
+        self.open[at.index].touched = now;
         Fate::Taken
     }
 
@@ -355,6 +351,28 @@ fn pool(window: &mut Window, group: u32, value: Number, start: i64, time: i64) {
         Some(acc) => acc.add(value, start, time),
         None => window.accs.insert(group, Acc::new(value, start, time)),
     }
+}
+
+/// A point of a cumulative series into its window. The first there is held against the one before, in an earlier window: one that
+/// fell may have risen past it again when the window closes.
+#[inline]
+fn count<A: Amount>(
+    open: &mut VecDeque<Window>,
+    cells: impl Fn(&mut Window) -> &mut Cells<Counter<A>>,
+    (index, slot): (usize, u32),
+    base: &Base<A>,
+    (start, time, value): (i64, i64, A),
+) {
+    if let Some(counter) = cells(&mut open[index]).get(slot) {
+        counter.add(start, time, value);
+        return;
+    }
+    let earlier = open.iter_mut().take(index).rev();
+    let fell = match earlier.filter_map(|window| cells(window).get(slot)).next() {
+        Some(before) => before.newest().start == start && value.is_less(&before.newest().value),
+        None => base.start == start && base.value.as_ref().is_some_and(|before| value.is_less(before)),
+    };
+    cells(&mut open[index]).insert(slot, Counter::new(Stretch { start, time, fell, value }));
 }
 
 /// The earliest point of a series is where counting begins, until a window with it is closed.

@@ -93,8 +93,8 @@ pub struct Counter<A> {
 }
 
 impl<A: Amount> Counter<A> {
-    pub fn new(start: i64, time: i64, value: A) -> Self {
-        Counter { newest: Stretch { start, time, fell: false, value }, rest: None, points: 1 }
+    pub fn new(newest: Stretch<A>) -> Self {
+        Counter { newest, rest: None, points: 1 }
     }
 
     #[inline]

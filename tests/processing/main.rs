@@ -1,6 +1,6 @@
 //! Stages that remember, in the whole binary: nothing is lost or counted twice, by kill -9 or under load.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -163,6 +163,11 @@ async fn every_item_is_accounted_for() {
         let item = |key: &str| stage[key].as_u64().unwrap();
         let (came, went) = (item("incoming_items"), item("outgoing_items"));
         assert!(came > 0, "{stage}");
+        let (put_in, taken_out) = (&stage["put_in_items"], &stage["taken_out_items"]);
+        println!(
+            "{} {}: {came} in, {put_in} put in, {went} out, {taken_out} taken out",
+            stage["pipeline"], stage["id"]
+        );
         assert_eq!(came + reasons("put_in_items"), went + reasons("taken_out_items") + item("held_items"), "{stage}");
         assert_eq!(refused(stage), 0, "{stage}");
     }
@@ -182,6 +187,7 @@ async fn every_item_is_accounted_for() {
             assert_eq!(pair[0]["outgoing_items"], pair[1]["incoming_items"], "{} and {}", pair[0], pair[1]);
         }
     }
+    println!("received {received} ({sent:?}) in {seconds} s");
     let exporters = status["exporters"].as_array().unwrap();
     assert!(exporters.iter().all(|one| one["lost_items"] == 0), "{exporters:?}");
     let exported: u64 = exporters.iter().map(|one| one["exported_items"].as_u64().unwrap()).sum();
@@ -190,6 +196,7 @@ async fn every_item_is_accounted_for() {
               + (SELECT count(*) FROM logs) + (SELECT count(*) FROM spans)")
         .await;
     assert_eq!(rows[0][0].as_u64(), Some(exported), "what was exported is in the lake");
+    println!("exported {exported}, and as many rows in the lake");
     assert_eq!(catchment.stop(), Some(0));
 }
 

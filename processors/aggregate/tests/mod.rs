@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod duckdb;
 mod oracle;
 
 use catchment_pipeline::batch::Batch;
