@@ -4,9 +4,9 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+mod kill;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -27,7 +27,6 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 use serde_json::Value;
 
-const KILLS: usize = 8;
 /// Of the load; requests each puts into one.
 const SENDERS: usize = 2;
 const TOGETHER: u64 = 20;
@@ -71,70 +70,6 @@ async fn post(client: &reqwest::Client, url: &str, signal: &str, body: Vec<u8>) 
         }
         Err(_) => None,
     }
-}
-
-/// The same requests go into the lake as they are and through `aggregate`: whatever is killed when, both come to one sum.
-#[tokio::test(flavor = "multi_thread")]
-async fn aggregates_survive_kill_nine() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = config(
-        dir.path(),
-        "processors:
-  aggregate: { interval: 1s, allowed_lateness: 1s, grace: 500ms, functions: [sum], name: orders.total, late: pass }",
-        "
-    metrics: { receivers: [otlp], exporters: [parquet] }
-    metrics/sums: { receivers: [otlp], processors: [aggregate], exporters: [parquet] }",
-    );
-    let mut acknowledged = 0;
-    for round in 0..KILLS {
-        let mut catchment = Catchment::start(&config);
-        let url = catchment.url("otlp/http");
-        let sender = tokio::spawn(async move {
-            let (client, mut taken) = (client(), 0u64);
-            loop {
-                let points = (0..7).map(|n| point(1, &format!("/{n}"), now() + n)).collect();
-                let body = metrics_of(vec![sum("orders", AggregationTemporality::Delta, points)]);
-                match post(&client, &url, "metrics", body).await {
-                    Some(true) => taken += 7,
-                    Some(false) => {}
-                    None => return taken,
-                }
-            }
-        });
-        // Into the middle of windows, and of what follows their end.
-        tokio::time::sleep(Duration::from_millis(700 + 450 * round as u64)).await;
-        catchment.kill();
-        acknowledged += sender.await.unwrap();
-    }
-    let catchment = Catchment::start(&config);
-    let sql = "SELECT sum(value) FILTER (WHERE metric_name = 'orders'),
-                      sum(value) FILTER (WHERE metric_name IN ('orders.total', 'orders.late')) FROM metrics";
-    let rows = catchment.sql_until(sql, |rows| rows[0][1].as_f64() >= rows[0][0].as_f64()).await;
-    let (raw, sums) = (rows[0][0].as_f64().unwrap(), rows[0][1].as_f64().unwrap());
-    assert_eq!(raw, sums, "{} acknowledged", acknowledged);
-    assert!(raw >= acknowledged as f64, "{raw} of {acknowledged} acknowledged");
-    assert_eq!(catchment.stop(), Some(0));
-}
-
-fn config(dir: &Path, more: &str, pipelines: &str) -> String {
-    format!(
-        "
-extensions:
-  lake: {{ path: {}, {} }}
-  dashboard: {{ endpoint: localhost:0 }}
-receivers:
-  otlp: {{ protocols: {{ http: {{ endpoint: localhost:0 }} }} }}
-exporters:
-  parquet: {{}}
-{more}
-service:
-  extensions: [lake, dashboard]
-  telemetry: {{ metrics: {{ level: none }} }}
-  pipelines:{pipelines}
-",
-        dir.display(),
-        harness::ANY_TIME,
-    )
 }
 
 /// `docs/processors.md` and the files it names, all at once.
