@@ -2,6 +2,7 @@
 
 mod actions;
 mod aggregate;
+mod alerting;
 mod attributes;
 mod batch;
 mod cardinality_limiter;

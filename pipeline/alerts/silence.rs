@@ -39,6 +39,17 @@ impl Silence {
         }
     }
 
+    /// An edit may take its place under the same id: what it mutes stays, and nothing that is past changes. Else it is ended, and the edit is a new one.
+    pub fn can_become(&self, edit: &Silence, now: i64) -> bool {
+        const SECOND: i64 = 1_000_000_000;
+        self.matchers == edit.matchers
+            && match self.state(now) {
+                SilenceState::Active => self.starts_at / SECOND == edit.starts_at / SECOND && edit.ends_at >= now,
+                SilenceState::Pending => edit.starts_at >= now,
+                SilenceState::Expired => false,
+            }
+    }
+
     pub fn mutes(&self, labels: &Labels, now: i64) -> bool {
         self.state(now) == SilenceState::Active && Matcher::all(&self.matchers, labels)
     }
