@@ -33,6 +33,7 @@ use writer::FileWriter;
 /// Keys of an `add` action's `tags`, whose values are [`Ranges`].
 const COVERS: &str = "catchment.covers";
 const LATE: &str = "catchment.late";
+const INCREASES: &str = "catchment.increases";
 /// Ids of rules, as a JSON list.
 const ASKED: &str = "catchment.asked";
 /// Set on files that have their final shape.
@@ -66,6 +67,8 @@ pub(crate) struct FileEntry {
 pub(crate) struct Tags {
     /// Of a rollup's file: every row that its table had in these times, when the file was written, is in it.
     pub(crate) covers: Ranges,
+    /// And what points added is in it by today's rule, `rollup::LOOK_BACK`; files of before have another.
+    pub(crate) increases: bool,
     /// Of a raw file: times that a rollup covered already when these rows came.
     pub(crate) late: Ranges,
     /// Rules of retention that were asked of its rows: none is left that they hold of.
@@ -82,7 +85,8 @@ impl Tags {
             pairs.into_iter().flatten().map(|(from, to)| from..to).collect()
         };
         let asked = tags[ASKED].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        Tags { covers: ranges(COVERS), late: ranges(LATE), asked, merged: tags[MERGED].is_string() }
+        let is_set = |key: &str| tags[key].is_string();
+        Tags { covers: ranges(COVERS), increases: is_set(INCREASES), late: ranges(LATE), asked, merged: is_set(MERGED) }
     }
 
     /// Of a file with the rows of all these.
@@ -90,7 +94,8 @@ impl Tags {
         let all = |ranges: fn(&Tags) -> &Ranges| union(files.iter().flat_map(|file| ranges(&file.tags)).cloned());
         let asked = files.iter().map(|file| file.tags.asked.clone()).reduce(|all, asked| &all & &asked);
         let asked = asked.unwrap_or_default();
-        Tags { covers: all(|tags| &tags.covers), late: all(|tags| &tags.late), asked, merged }
+        let increases = files.iter().all(|file| file.tags.increases);
+        Tags { covers: all(|tags| &tags.covers), increases, late: all(|tags| &tags.late), asked, merged }
     }
 
     fn json(&self) -> Value {
@@ -103,6 +108,9 @@ impl Tags {
         }
         if !self.asked.is_empty() {
             tags.insert(ASKED.to_owned(), json!(self.asked).to_string().into());
+        }
+        if self.increases {
+            tags.insert(INCREASES.to_owned(), "1h".into());
         }
         if self.merged {
             tags.insert(MERGED.to_owned(), "true".into());

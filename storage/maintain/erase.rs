@@ -123,7 +123,12 @@ impl Shared {
                     }
                     // Before: after a crash nothing would say that they are to go.
                     if let Some(rolled) = table.rolled().filter(|_| touched.insert(file.date)) {
-                        self.drop_rollups(maintainer, maintained, rolled, file.date)?;
+                        // And of the next one: what its first points added counts from points of this one.
+                        for date in
+                            [file.date, file.date + 1].into_iter().filter(|date| raw[rolled as usize].contains(date))
+                        {
+                            self.drop_rollups(maintainer, maintained, rolled, date)?;
+                        }
                     }
                     self.take_out(maintainer, table, file, &hits, found, file.tags.clone())?;
                     rows += found.hits;

@@ -20,14 +20,12 @@ use crate::files::{FileEntry, Ranges, Shape, Staged, Tags, Target, sorted, union
 use crate::flush::Writer;
 use crate::gather::Gather;
 use crate::lake::lock;
-use crate::rollup::{ExpHistograms, Histograms, Kind, Numbers, Series, without};
+use crate::rollup::{ExpHistograms, Histograms, Kind, LOOK_BACK, Numbers, Series, without};
 use crate::schema::{LakeTable, Rolled, Step, is_rolled_up};
 use crate::shared::Shared;
 
 /// Rollups are written in whole hours.
 const HOUR: i64 = Step::Hour.micros();
-/// How far before it a series' last point is looked for: what a counter added by its first point of the hour counts from there.
-const LOOK_BACK: i64 = HOUR;
 /// A date that rows come late to is rolled up anew this often at most.
 const ANEW: Duration = Duration::from_secs(3600);
 
@@ -63,10 +61,11 @@ impl Shared {
                     self.files(LakeTable::Rows(rolled.raw())).iter().map(|file| file.date).collect::<Vec<_>>();
                 dates.sort_unstable();
                 dates.dedup();
-                for date in dates.into_iter().rev() {
+                // In their order: what a date's first points added depends on the date before.
+                for date in dates {
                     for task in self.rollups_due(maintainer, rolled, date, until, now) {
                         self.pause()?;
-                        self.write_rollup(maintainer, &task, report)
+                        self.write_rollup(maintainer, &task, &self.files(LakeTable::Rows(rolled.raw())), report)
                             .with_context(|| format!("rolling up table `{}`", rolled.raw().name()))?;
                     }
                 }
@@ -120,19 +119,42 @@ impl Shared {
         tasks
     }
 
+    /// The date after this one anew, when rows of this date's end came after it was rolled up: what its first points added has changed.
+    fn follows(&self, task: &Task, files: &[Arc<FileEntry>]) -> Option<Task> {
+        let (_, last) = of_day(task.date);
+        let end = last + 1 - LOOK_BACK..last + 1;
+        let touches = |range: &Range<i64>| range.start < end.end && range.end > end.start;
+        let late = || files.iter().filter(|file| file.date == task.date).flat_map(|file| &file.tags.late).any(touches);
+        let date = task.date + 1;
+        let changed = if task.anew { late() } else { touches(&task.window) };
+        // Nothing of a date whose rows are gone can be made anew.
+        if !changed || !files.iter().any(|file| file.date == date) || self.is_thinned(task.rolled, date) {
+            return None;
+        }
+        let until = self.rolled_up_at_all(task.rolled, date).last()?.end;
+        let window = of_day(date).0..until;
+        Some(Task { rolled: task.rolled, date, window, steps: Step::ALL.to_vec(), anew: true })
+    }
+
+    /// From these files.
     fn write_rollup(
         &self,
         maintainer: &mut Maintainer,
         task: &Task,
+        files: &[Arc<FileEntry>],
         report: &mut MaintenanceReport,
     ) -> anyhow::Result<()> {
         let raw = LakeTable::Rows(task.rolled.raw());
-        let files = self.files(raw);
+        // Before this one is done: after a crash nothing else would say that it is to be.
+        if let Some(next) = self.follows(task, files) {
+            self.pause()?;
+            self.write_rollup(maintainer, &next, files, report)?;
+        }
         let aside = self.empty_aside()?;
         let staged = match task.rolled {
-            Rolled::Metrics => self.stage_rollup::<Numbers>(task, &files, &aside)?,
-            Rolled::Histograms => self.stage_rollup::<Histograms>(task, &files, &aside)?,
-            Rolled::ExpHistograms => self.stage_rollup::<ExpHistograms>(task, &files, &aside)?,
+            Rolled::Metrics => self.stage_rollup::<Numbers>(task, files, &aside)?,
+            Rolled::Histograms => self.stage_rollup::<Histograms>(task, files, &aside)?,
+            Rolled::ExpHistograms => self.stage_rollup::<ExpHistograms>(task, files, &aside)?,
         };
         let mut writer = self.settled_writer()?;
         // What was flushed meanwhile is not in it: marked before anything says that it were.
@@ -209,7 +231,7 @@ impl Shared {
         }
         let covers = vec![task.window.clone()];
         let targets = task.steps.iter().map(|step| {
-            let tags = Tags { covers: covers.clone(), ..Tags::default() };
+            let tags = Tags { covers: covers.clone(), increases: true, ..Tags::default() };
             let table = LakeTable::Rollup(task.rolled, *step);
             (self.target(table, task.date, 0, Shape::FRESH, tags, aside), Pending::default())
         });

@@ -1,5 +1,8 @@
 //! Exponential histograms: what was counted in a step, at the coarsest scale in it, as a point of delta temporality has it.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, StructArray};
 use arrow::record_batch::RecordBatch;
 
@@ -22,20 +25,21 @@ pub(crate) struct Point {
 
 pub(crate) struct Sum {
     totals: Totals,
-    buckets: ExpHistogram,
+    /// `None`: nothing is known of what was added, for there was no point before any of them.
+    buckets: Option<ExpHistogram>,
 }
 
 impl Point {
-    fn new_since(&self, previous: Option<&Point>) -> Option<Sum> {
+    fn new_since(&self, previous: Option<&Point>) -> Option<(Totals, ExpHistogram)> {
         let buckets = self.buckets.clone()?;
         if self.totals.delta {
-            return Some(Sum { totals: self.totals.clone(), buckets });
+            return Some((self.totals.clone(), buckets));
         }
         let previous = previous?;
         let new = previous.buckets.clone().and_then(|before| buckets.since(before));
         Some(match self.totals.since(&previous.totals).zip(new) {
-            Some((totals, buckets)) => Sum { totals, buckets },
-            None => Sum { totals: Totals { extremes: Extremes::default(), ..self.totals.clone() }, buckets },
+            Some((totals, buckets)) => (totals, buckets),
+            None => (Totals { extremes: Extremes::default(), ..self.totals.clone() }, buckets),
         })
     }
 }
@@ -61,29 +65,41 @@ impl Kind for ExpHistograms {
         point.buckets.is_some()
     }
 
-    fn sum(point: &Point, previous: Option<&Point>) -> Sum {
-        let nothing = || {
-            let mut buckets = ExpHistogram::default();
-            buckets.begin_at(point.buckets.as_ref());
-            Sum { totals: Totals::default(), buckets }
+    fn order(a: &Point, b: &Point) -> Ordering {
+        let buckets = || match (&a.buckets, &b.buckets) {
+            (Some(a), Some(b)) => a.order(b),
+            (a, b) => a.is_some().cmp(&b.is_some()),
         };
-        point.new_since(previous).unwrap_or_else(nothing)
+        a.totals.order(&b.totals).then_with(buckets)
+    }
+
+    fn sum(point: &Point, previous: Option<&Point>) -> Sum {
+        match point.new_since(previous) {
+            Some((totals, buckets)) => Sum { totals, buckets: Some(buckets) },
+            None => Sum { totals: Totals::default(), buckets: None },
+        }
     }
 
     fn add(sum: &mut Sum, point: &Point, previous: Option<&Point>) -> bool {
-        if let Some(new) = point.new_since(previous) {
-            sum.totals.add(&new.totals);
-            sum.buckets.merge(new.buckets);
+        if let Some((totals, buckets)) = point.new_since(previous) {
+            sum.totals.add(&totals);
+            sum.buckets.get_or_insert_default().merge(buckets);
         }
         true
     }
 
     fn array(column: &str, sums: &[Sum]) -> anyhow::Result<Option<ArrayRef>> {
-        if let Some(at) = exp_buckets().iter().position(|field| field.name() == column) {
+        let all = || {
             let mut rows = ExpBuilder::new(sums.len());
-            sums.iter().for_each(|sum| rows.append(&sum.buckets));
-            return Ok(rows.finish()?.columns().get(at).cloned());
+            sums.iter().for_each(|sum| rows.append_option(sum.buckets.as_ref()));
+            rows.finish()
+        };
+        if column == "buckets" {
+            return Ok(Some(Arc::new(all()?)));
         }
-        Ok(Totals::array(column, sums.iter().map(|sum| &sum.totals)))
+        if let Some(at) = exp_buckets().iter().position(|field| field.name() == column) {
+            return Ok(all()?.columns().get(at).cloned());
+        }
+        Ok(Totals::array(column, sums.iter().map(|sum| sum.buckets.as_ref().map(|_| &sum.totals))))
     }
 }

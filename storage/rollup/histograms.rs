@@ -1,5 +1,6 @@
 //! Histograms with explicit bounds: what was counted in a step, as a point of delta temporality has it.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -31,6 +32,8 @@ pub(crate) struct Sum {
     totals: Totals,
     counts: Vec<i64>,
     bounds: Vec<f64>,
+    /// Something is known of what was added: there was a point before one of them.
+    known: bool,
 }
 
 impl Point {
@@ -81,10 +84,16 @@ impl Kind for Histograms {
         true
     }
 
+    fn order(a: &Point, b: &Point) -> Ordering {
+        let bounds = || a.bounds.iter().map(|bound| Total(*bound)).cmp(b.bounds.iter().map(|bound| Total(*bound)));
+        a.totals.order(&b.totals).then_with(|| a.counts.cmp(&b.counts)).then_with(bounds)
+    }
+
     fn sum(point: &Point, previous: Option<&Point>) -> Sum {
-        let (totals, counts) =
-            point.new_since(previous).unwrap_or_else(|| (Totals::default(), vec![0; point.counts.len()]));
-        Sum { totals, counts, bounds: point.bounds.clone() }
+        let new = point.new_since(previous);
+        let known = new.is_some();
+        let (totals, counts) = new.unwrap_or_else(|| (Totals::default(), vec![0; point.counts.len()]));
+        Sum { totals, counts, bounds: point.bounds.clone(), known }
     }
 
     fn add(sum: &mut Sum, point: &Point, previous: Option<&Point>) -> bool {
@@ -92,6 +101,7 @@ impl Kind for Histograms {
             return false;
         }
         if let Some((totals, counts)) = point.new_since(previous) {
+            sum.known = true;
             sum.totals.add(&totals);
             sum.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(count));
         }
@@ -103,7 +113,8 @@ impl Kind for Histograms {
         Ok(Some(match column {
             "bucket_counts" => {
                 let mut lists = ListBuilder::new(Int64Builder::new()).with_field(item(DataType::Int64));
-                sums.iter().for_each(|sum| lists.append_value(sum.counts.iter().copied().map(Some)));
+                let known = |sum: &Sum| sum.known.then(|| sum.counts.iter().copied().map(Some).collect::<Vec<_>>());
+                sums.iter().for_each(|sum| lists.append_option(known(sum)));
                 Arc::new(lists.finish())
             }
             "explicit_bounds" => {
@@ -111,7 +122,7 @@ impl Kind for Histograms {
                 sums.iter().for_each(|sum| lists.append_value(sum.bounds.iter().copied().map(Some)));
                 Arc::new(lists.finish())
             }
-            _ => return Ok(Totals::array(column, sums.iter().map(|sum| &sum.totals))),
+            _ => return Ok(Totals::array(column, sums.iter().map(|sum| sum.known.then_some(&sum.totals)))),
         }))
     }
 }
@@ -139,7 +150,35 @@ impl<'a> TotalsColumns<'a> {
     }
 }
 
+/// A double in its order.
+pub(super) struct Total(pub(super) f64);
+
+impl PartialEq for Total {
+    fn eq(&self, other: &Total) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Total {}
+
+impl PartialOrd for Total {
+    fn partial_cmp(&self, other: &Total) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Total {
+    fn cmp(&self, other: &Total) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
 impl Totals {
+    /// Of points of one time, those come later that counted more.
+    pub(super) fn order(&self, other: &Totals) -> Ordering {
+        self.count.cmp(&other.count).then_with(|| self.sum.map(Total).cmp(&other.sum.map(Total)))
+    }
+
     /// `None`: it began anew. What was least and most since then is not known.
     pub(super) fn since(&self, previous: &Totals) -> Option<Totals> {
         let count = self.count.checked_sub(previous.count).filter(|count| *count >= 0)?;
@@ -158,13 +197,14 @@ impl Totals {
         self.extremes.max = either(self.extremes.max, other.extremes.max, f64::max);
     }
 
-    pub(super) fn array<'a>(column: &str, all: impl Iterator<Item = &'a Totals>) -> Option<ArrayRef> {
+    /// `None`: nothing is known.
+    pub(super) fn array<'a>(column: &str, all: impl Iterator<Item = Option<&'a Totals>>) -> Option<ArrayRef> {
         Some(match column {
             "aggregation_temporality" => Arc::new(all.map(|_| Some(DELTA)).collect::<Int32Array>()),
-            "count" => Arc::new(all.map(|totals| Some(totals.count)).collect::<Int64Array>()),
-            "sum" => Arc::new(all.map(|totals| totals.sum).collect::<Float64Array>()),
-            "min" => Arc::new(all.map(|totals| totals.extremes.min).collect::<Float64Array>()),
-            "max" => Arc::new(all.map(|totals| totals.extremes.max).collect::<Float64Array>()),
+            "count" => Arc::new(all.map(|totals| Some(totals?.count)).collect::<Int64Array>()),
+            "sum" => Arc::new(all.map(|totals| totals?.sum).collect::<Float64Array>()),
+            "min" => Arc::new(all.map(|totals| totals?.extremes.min).collect::<Float64Array>()),
+            "max" => Arc::new(all.map(|totals| totals?.extremes.max).collect::<Float64Array>()),
             _ => return None,
         })
     }

@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use arrow::array::{Float64Array, Int32Array, Int64Array};
 
+use crate::changes::Span;
 use crate::files::{Ranges, union};
 use crate::schema::{LakeTable, Step};
 use crate::sql::TableSnapshot;
@@ -20,7 +21,11 @@ use crate::sql::TableSnapshot;
 pub(crate) use exp_histograms::ExpHistograms;
 pub(crate) use histograms::Histograms;
 pub(crate) use numbers::Numbers;
-pub(crate) use series::{Kind, Series};
+pub(crate) use series::{Before, Kind, Series, read};
+
+/// Microseconds: a point adds to the one before it when that is not older than this. Rollups look so far back before the hours that they are
+/// of, SQL's `increase` before the times that are asked for.
+pub(crate) const LOOK_BACK: i64 = Step::Hour.micros();
 
 /// OTLP's number of delta temporality.
 const DELTA: i32 = 1;
@@ -53,13 +58,27 @@ struct TotalsColumns<'a> {
     max: &'a Float64Array,
 }
 
-/// Times, in whole steps, whose rows in `rollup` stand for all of them in `raw`. Sorted and disjoint.
-pub(crate) fn usable(rollup: &TableSnapshot, raw: &TableSnapshot) -> Ranges {
+/// Times, in whole steps, whose rows in `rollup` stand for all of them in `raw`. Sorted and disjoint. `increases`: also in what points
+/// added, which depends on rows of up to [`LOOK_BACK`] before them.
+pub(crate) fn usable(rollup: &TableSnapshot, raw: &TableSnapshot, increases: bool) -> Ranges {
     let LakeTable::Rollup(_, step) = rollup.table else { return Ranges::new() };
-    let covered = union(rollup.files.iter().flat_map(|file| &file.tags.covers).cloned());
+    let files = rollup.files.iter().filter(|file| file.tags.increases || !increases);
+    let covered = union(files.flat_map(|file| &file.tags.covers).cloned());
     let late = raw.files.iter().flat_map(|file| &file.tags.late).cloned();
-    let hot = raw.hot.iter().map(|chunk| chunk.span.first..chunk.span.last.saturating_add(1));
-    without(covered, &union(late.chain(hot).map(|range| widen(&range, step))))
+    let hot = raw.hot.iter().map(|chunk| whole(chunk.span));
+    let unsure = late.chain(hot);
+    if !increases {
+        return without(covered, &union(unsure.map(|range| widen(&range, step))));
+    }
+    // Rows that no rollup has seen yet may have come after it was written that looked back at their times.
+    let unseen = union(raw.files.iter().map(|file| whole(file.span())));
+    let unsure = unsure.chain(without(unseen, &covered)).map(|range| range.start..range.end.saturating_add(LOOK_BACK));
+    let unsure = union(unsure.map(|range| widen(&range, step)));
+    without(covered, &unsure)
+}
+
+fn whole(span: Span) -> Range<i64> {
+    span.first..span.last.saturating_add(1)
 }
 
 /// To whole steps.

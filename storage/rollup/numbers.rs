@@ -1,5 +1,6 @@
 //! Points with a number.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array};
@@ -69,6 +70,12 @@ impl Kind for Numbers {
         point.value.is_some()
     }
 
+    fn order(a: &Point, b: &Point) -> Ordering {
+        let value = |point: &Point| point.value.map_or((0, 0.0), |value| (1, value));
+        let ((a, own), (b, other)) = (value(a), value(b));
+        a.cmp(&b).then_with(|| own.total_cmp(&other))
+    }
+
     fn sum(point: &Point, previous: Option<&Point>) -> Sum {
         let mut sum = Sum::default();
         Numbers::add(&mut sum, point, previous);
@@ -91,7 +98,7 @@ impl Kind for Numbers {
             Counter::Delta => Some(value),
             Counter::Cumulative => previous.and_then(|previous| previous.value).map(|before| difference(value, before)),
         };
-        sum.increase = sum.increase.map_or(new, |increase| Some(increase + new.unwrap_or(0.0)));
+        sum.increase = sum.increase.map_or(new, |increase| Some(new.map_or(increase, |new| increase + new)));
         true
     }
 

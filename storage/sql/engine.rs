@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::bounds::{self, BoundRows};
 use super::error::{QueryError, QueryErrorKind};
+use super::increase::{ExpandIncreases, PlanIncreases};
 use super::rollup::ChooseRollups;
 use super::scan::STORE;
 use super::spill::{self, OwnSortedRows, Shares, SortPool};
@@ -159,7 +160,9 @@ struct Run {
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = projections::rules();
     let simplified = rules.iter().position(|rule| rule.name() == "simplify_expressions");
-    rules.insert(simplified.map_or(0, |at| at + 1), Arc::new(ChooseRollups));
+    let at = simplified.map_or(0, |at| at + 1);
+    let ours: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [Arc::new(ChooseRollups), Arc::new(ExpandIncreases)];
+    rules.splice(at..at, ours);
     rules
 }
 
@@ -180,6 +183,7 @@ fn session(environment: Arc<RuntimeEnv>) -> datafusion::error::Result<SessionSta
         .with_runtime_env(environment)
         .with_default_features()
         .with_optimizer_rules(rules())
+        .with_query_planner(Arc::new(PlanIncreases))
         .with_physical_optimizer_rule(Arc::new(BoundRows))
         .with_physical_optimizer_rule(Arc::new(OwnSortedRows))
         .build();

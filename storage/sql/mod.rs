@@ -2,13 +2,15 @@
 //!
 //! `guard` refuses before planning, `engine` plans and runs on threads of its own, `tables` and `views` are what SQL
 //! sees, `scan` unites hot rows with files, `wanted`, `prune` and `lookup` leave out what cannot hold what is asked for,
-//! `spill` lets sorts stay inside their memory, `latest` is the table of that name, `rollup` reads rollups in the place of rows. `template` makes SQL from what boards and live queries write.
+//! `spill` lets sorts stay inside their memory, `latest` is the table of that name, `rollup` reads rollups in the place of rows,
+//! `increase` computes what points added to those before them. `template` makes SQL from what boards and live queries write.
 
 mod bounds;
 mod engine;
 mod error;
 mod functions;
 mod guard;
+mod increase;
 mod latest;
 mod lookup;
 mod projections;

@@ -43,8 +43,7 @@ fn computed(table: LakeTable) -> Option<Expr> {
             Some((ident("end_time_unix_nano") - ident("start_time_unix_nano")).alias("duration_ns"))
         }
         LakeTable::Rows(Table::ExpHistograms) | LakeTable::Rollup(Rolled::ExpHistograms, _) => {
-            let parts = EXP_BUCKETS.iter().flat_map(|name| [lit(*name), ident(*name)]);
-            Some(datafusion::functions::core::expr_fn::named_struct(parts.collect()).alias("buckets"))
+            Some(buckets(|name| ident(name)).alias("buckets"))
         }
         _ => None,
     }
@@ -63,6 +62,25 @@ const EXP_BUCKETS: [&str; 7] = [
     "negative_offset",
     "negative_bucket_counts",
 ];
+
+/// The column `buckets` out of those it is made of.
+pub(super) fn buckets(column: impl Fn(&str) -> Expr) -> Expr {
+    let parts = EXP_BUCKETS.iter().flat_map(|name| [lit(*name), column(name)]);
+    datafusion::functions::core::expr_fn::named_struct(parts.collect())
+}
+
+/// It is that.
+pub(super) fn is_buckets(expr: &Expr) -> bool {
+    let Expr::ScalarFunction(call) = expr else { return false };
+    let part = |(pair, wanted): (&[Expr], &&str)| match pair {
+        [Expr::Literal(name, _), Expr::Column(column)] => {
+            name.try_as_str().flatten() == Some(*wanted) && column.name == *wanted
+        }
+        _ => false,
+    };
+    let parts = call.args.chunks(2);
+    call.func.name() == "named_struct" && parts.len() == EXP_BUCKETS.len() && parts.zip(&EXP_BUCKETS).all(part)
+}
 
 fn stored(table: &TableSnapshot) -> impl Iterator<Item = &str> {
     table.layout.hot.fields().iter().map(|field| field.name().as_str())

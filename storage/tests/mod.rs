@@ -7,6 +7,7 @@ pub(crate) mod data;
 mod erase;
 mod flush;
 mod functions;
+mod increases;
 mod latest;
 mod live;
 mod lookup;

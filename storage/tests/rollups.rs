@@ -59,13 +59,18 @@ fn check(lake: &Lake, increases: bool) {
             format!("(ts >= {} AND ts < {})", time(range.start), time(range.end))
         });
         let times = times.chain(["false".to_owned()]).collect::<Vec<_>>().join(" OR ");
+        let (before, whence) = (
+            "last_value",
+            "IGNORE NULLS OVER (PARTITION BY series_id ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)",
+        );
         let oracle = format!(
             "SELECT t, metric_name, attributes, host_name, count(*), max(ts), count(value), sum(value), min(value), max(value), \
              {} \
              FROM (SELECT *, date_bin(INTERVAL '{step}', ts) AS t, \
-                   CASE WHEN aggregation_temporality = 1 THEN value ELSE counter_delta(value, before) END AS new \
-                   FROM (SELECT *, last_value(value) IGNORE NULLS OVER (PARTITION BY series_id ORDER BY ts ROWS BETWEEN \
-                         UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM metrics)) \
+                   CASE WHEN aggregation_temporality = 1 THEN value \
+                        WHEN ts - last_ts <= INTERVAL '1 hour' THEN counter_delta(value, before) END AS new \
+                   FROM (SELECT *, {before}(value) {whence} AS before, \
+                         {before}(CASE WHEN value IS NOT NULL THEN ts END) {whence} AS last_ts FROM metrics)) \
              WHERE {times} GROUP BY 1, 2, 3, 4 ORDER BY 2, 1",
             increase("CASE WHEN max(is_monotonic) THEN sum(new) END")
         );
@@ -82,7 +87,7 @@ fn check(lake: &Lake, increases: bool) {
 
 fn usable_at(lake: &Lake, rollup: &str) -> Vec<Range<i64>> {
     let snapshot = lake.shared().snapshot();
-    usable(&snapshot.tables[LakeTable::by_name(rollup).unwrap().index()], &snapshot.tables[0])
+    usable(&snapshot.tables[LakeTable::by_name(rollup).unwrap().index()], &snapshot.tables[0], false)
 }
 
 /// Hours after midnight.

@@ -14,14 +14,12 @@ use arrow::datatypes::{DataType, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::exp_histogram::ExpHistogram;
+use super::exp_histogram::{ExpHistogram, REACH};
 use super::lists::{ExpRows, exp_buckets, list_of, numbers_type, usage};
 
 const HOW: &str =
     "counter_delta(current, previous [, aggregation_temporality]) with numbers, lists of counts or `buckets`";
 const DELTA: i64 = 1;
-/// From a histogram's first bucket to its last.
-const REACH: i64 = 16_384;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CounterDelta {
@@ -214,6 +212,13 @@ impl ExpBuilder {
             counts.append(true);
         }
         self.nulls.append_non_null();
+    }
+
+    pub(crate) fn append_option(&mut self, histogram: Option<&ExpHistogram>) {
+        match histogram {
+            Some(histogram) => self.append(histogram),
+            None => self.append_null(),
+        }
     }
 
     fn append_null(&mut self) {

@@ -5,12 +5,15 @@
 //! exponentially, within the zero bucket linearly, as Prometheus does for native histograms: from 0 on when there are
 //! only positive values beside it, up to 0 when there are only negative ones, on both sides otherwise.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::histogram::outside;
 
 /// Buckets of one sign; more are halved until they fit.
 const MOST: usize = 8192;
+/// From a histogram's first bucket to its last, where it is written and where it is asked.
+pub(super) const REACH: i64 = 16_384;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ExpHistogram {
@@ -77,9 +80,16 @@ impl ExpHistogram {
         (self.positive.len() + self.negative.len()) * 32
     }
 
-    /// Nothing counted, at the scale of `other`.
-    pub(crate) fn begin_at(&mut self, other: Option<&ExpHistogram>) {
-        self.scale = Some(other.and_then(|other| other.scale).unwrap_or(0));
+    /// Any; equal are only those that are the same.
+    pub(crate) fn order(&self, other: &ExpHistogram) -> Ordering {
+        fn side(buckets: &BTreeMap<i64, f64>) -> impl Iterator<Item = (i64, u64)> {
+            buckets.iter().map(|(index, count)| (*index, count.to_bits()))
+        }
+        let zero = |of: &ExpHistogram| (of.scale, of.zero.to_bits(), of.zero_threshold.to_bits());
+        zero(self)
+            .cmp(&zero(other))
+            .then_with(|| side(&self.positive).cmp(side(&other.positive)))
+            .then_with(|| side(&self.negative).cmp(side(&other.negative)))
     }
 
     /// As coarse as it takes for no side to reach over more than so many buckets.

@@ -11,7 +11,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 
-use super::exp_histogram::ExpHistogram;
+use super::exp_histogram::{ExpHistogram, REACH};
 use super::histogram_quantile::{doubles, note};
 use super::lists::{ExpRows, exp_buckets, list_of, numbers, usage};
 
@@ -144,6 +144,8 @@ impl Accumulator for Merged {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
+        // As coarse as rollups of it are, so that one asked of them is the same.
+        self.histogram.fit(REACH);
         Ok(ScalarValue::Float64(self.q.and_then(|q| self.histogram.quantile(q))))
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::exp_histogram::ExpHistogram;
 
-pub(super) fn list_of(item: DataType) -> DataType {
+pub(crate) fn list_of(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("element", item, true)))
 }
 

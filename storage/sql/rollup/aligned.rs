@@ -15,7 +15,7 @@ use super::super::wanted::time;
 const TRUNCATED: [&str; 6] = ["hour", "day", "week", "month", "quarter", "year"];
 
 /// `constant`: columns that are the same along a series.
-pub(super) fn is_same(expr: &Expr, step: i64, constant: &impl Fn(&str) -> bool) -> bool {
+pub(in crate::sql) fn is_same(expr: &Expr, step: i64, constant: &impl Fn(&str) -> bool) -> bool {
     let mut same = !expr.is_volatile();
     let visited = expr.apply(|part| {
         if is_bin(part, step) {
@@ -133,7 +133,7 @@ pub(super) fn split(
 }
 
 /// `value` of `metrics`, as the view has it or as the optimizer rewrites that.
-pub(super) fn is_value(expr: &Expr) -> bool {
+pub(in crate::sql) fn is_value(expr: &Expr) -> bool {
     let named = |expr: &Expr, name: &str| matches!(expr, Expr::Column(Column { name: own, .. }) if own == name);
     let double = |expr: &Expr| named(expr, "value_double");
     let int = |expr: &Expr| matches!(expr, Expr::Cast(Cast { expr, field }) if named(expr, "value_int") && *field.data_type() == DataType::Float64);

@@ -1,4 +1,5 @@
-//! Aggregates over `metrics` are read from `metrics_5m` and `metrics_1h` where those say the same, and from rows elsewhere:
+//! Aggregates over `metrics`, `histograms` and `exp_histograms` are read from their `_5m` and `_1h` tables where those say the same, and from
+//! rows elsewhere:
 //!
 //! ```text
 //! Projection: names and types as before
@@ -10,8 +11,10 @@
 //! ```
 //!
 //! That is so when all that is grouped by and asked for is the same for all rows of a series in one step (`date_bin` by a
-//! multiple of it, columns that come from labels), and all that is computed are `count(*)` and `count`, `sum`, `avg`, `min` and
-//! `max` of `value`. Which times count is up to [`usable`]: late and hot rows are read as rows. `EXPLAIN` names the tables.
+//! multiple of it, columns that come from labels), and all that is computed are `count(*)`; `count`, `sum`, `avg`, `min` and
+//! `max` of `value`; sums of `increase(value)`, or of a histogram's `increase(count)` and `increase(sum)`; and quantiles of what histograms
+//! counted (`increase(bucket_counts)`, `increase(buckets)`). Which times count is up to [`usable`]: late and hot rows are read as rows.
+//! `EXPLAIN` names the tables.
 
 mod aligned;
 mod plan;
@@ -25,19 +28,24 @@ use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::utils::split_conjunction_owned;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, TableScan};
+use datafusion::logical_expr::{Aggregate, Cast, Expr, LogicalPlan, TableScan};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::TableSnapshot;
+use super::increase::{Added, argument};
 use super::scan::LakeScan;
 use crate::files::{Ranges, union};
 use crate::lake::lock;
 use crate::rollup::{usable, without};
 use crate::schema::{LakeTable, Rolled, Step};
 
+pub(super) use aligned::{is_same, is_value};
+
 /// Stretches of time taken from one rollup; of more, the longest.
 const STRETCHES: usize = 32;
+/// The same where each stretch of rows in between is read from an hour before it on.
+const FAR_STRETCHES: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct ChooseRollups;
@@ -65,23 +73,28 @@ impl OptimizerRule for ChooseRollups {
 }
 
 fn choose(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
-    let Some(computed) = aggregate.aggr_expr.iter().map(Computed::of).collect::<Option<Vec<_>>>() else {
+    let Some(asked_for) = aggregate.aggr_expr.iter().map(Computed::of).collect::<Option<Vec<_>>>() else {
         return Ok(None);
     };
-    let values = computed.iter().filter_map(|(_, value)| value.clone());
+    let values = asked_for.iter().flat_map(|(_, values)| values.clone());
     let groups = aggregate.group_expr.iter().cloned();
     let Some(mut asked) = Asked::of(&aggregate.input, groups.chain(values).collect())? else { return Ok(None) };
     let values = asked.exprs.split_off(aggregate.group_expr.len());
-    if !values.iter().all(aligned::is_value) {
-        return Ok(None);
-    }
     let provider = source_as_provider(&asked.scan.source)?;
     let Some(raw) = provider.downcast_ref::<LakeScan>() else { return Ok(None) };
-    let chosen = choose_times(raw, &asked);
+    let Some(rolled) = raw.table.table.rolled() else { return Ok(None) };
+    let mut values = values.as_slice();
+    let computed = asked_for.iter().map(|(computed, given)| {
+        let (own, rest) = values.split_at_checked(given.len())?;
+        values = rest;
+        computed.in_columns(rolled, own)
+    });
+    let Some(computed) = computed.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let increases = computed.iter().any(|computed| computed.added().is_some());
+    let chosen = choose_times(raw, rolled, &asked, increases);
     if chosen.rolled.is_empty() {
         return Ok(None);
     }
-    let computed = computed.into_iter().map(|(computed, _)| computed).collect::<Vec<_>>();
     plan::build(aggregate, &asked, &chosen, &computed).map(Some)
 }
 
@@ -94,47 +107,87 @@ enum Computed {
     Avg,
     Min,
     Max,
+    /// A sum.
+    Added(Added),
+    Quantile(Added),
 }
 
 impl Computed {
-    /// And of what.
-    fn of(expr: &Expr) -> Option<(Computed, Option<Expr>)> {
-        let expr = match expr {
-            Expr::Alias(alias) => alias.expr.as_ref(),
-            expr => expr,
-        };
-        let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return None };
+    /// And of what, whatever that is.
+    fn of(expr: &Expr) -> Option<(Computed, Vec<Expr>)> {
+        let AggregateFunction { func, params } = call(expr)?;
         let AggregateFunctionParams { args, distinct: false, filter: None, order_by, null_treatment: None } = params
         else {
             return None;
         };
-        let [of] = args.as_slice() else { return None };
         if !order_by.is_empty() {
             return None;
         }
-        let computed = match (func.name(), of) {
-            ("count", Expr::Literal(value, _)) if !value.is_null() => return Some((Computed::Rows, None)),
-            ("count", _) => Computed::Count,
-            ("sum", _) => Computed::Sum,
-            ("avg", _) => Computed::Avg,
-            ("min", _) => Computed::Min,
-            ("max", _) => Computed::Max,
+        let (computed, of) = match (func.name(), args.as_slice()) {
+            ("count", [Expr::Literal(value, _)]) if !value.is_null() => (Computed::Rows, &args[..0]),
+            ("count", [_]) => (Computed::Count, &args[..]),
+            ("sum", [_]) => (Computed::Sum, &args[..]),
+            ("avg", [_]) => (Computed::Avg, &args[..]),
+            ("min", [_]) => (Computed::Min, &args[..]),
+            ("max", [_]) => (Computed::Max, &args[..]),
+            ("histogram_quantile", [Expr::Literal(..), of @ ..]) => (Computed::Quantile(Added::BucketCounts), of),
+            ("exp_histogram_quantile", [Expr::Literal(..), of @ ..]) => (Computed::Quantile(Added::Buckets), of),
             _ => return None,
         };
-        Some((computed, Some(of.clone())))
+        Some((computed, of.to_vec()))
+    }
+
+    /// `of`: in the table's own columns. `None`: rollups do not say that.
+    fn in_columns(self, rolled: Rolled, of: &[Expr]) -> Option<Computed> {
+        let added = |expr| Added::of(rolled, argument(plain(expr))?);
+        match (self, of) {
+            (Computed::Rows, []) => Some(Computed::Rows),
+            (Computed::Quantile(wanted @ Added::BucketCounts), [counts, bounds]) => {
+                let bounds = matches!(plain(bounds), Expr::Column(column) if column.name == plan::BOUNDS);
+                (bounds && added(counts)? == wanted).then_some(self)
+            }
+            (Computed::Quantile(wanted @ Added::Buckets), [buckets]) => (added(buckets)? == wanted).then_some(self),
+            (Computed::Sum, [of]) if argument(plain(of)).is_some() => added(of).map(Computed::Added),
+            (_, [of]) => is_value(of).then_some(self),
+            _ => None,
+        }
+    }
+
+    fn added(self) -> Option<Added> {
+        match self {
+            Computed::Added(added) | Computed::Quantile(added) => Some(added),
+            _ => None,
+        }
+    }
+}
+
+fn call(expr: &Expr) -> Option<&AggregateFunction> {
+    match expr {
+        Expr::Alias(alias) => call(&alias.expr),
+        Expr::AggregateFunction(call) => Some(call),
+        _ => None,
+    }
+}
+
+/// Lists are cast to lists of other names.
+fn plain(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => plain(&alias.expr),
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_nested() => plain(expr),
+        expr => expr,
     }
 }
 
 /// Expressions and conditions above a scan, in the scan's own columns.
-struct Asked<'a> {
-    scan: &'a TableScan,
-    exprs: Vec<Expr>,
-    conditions: Vec<Expr>,
+pub(super) struct Asked<'a> {
+    pub(super) scan: &'a TableScan,
+    pub(super) exprs: Vec<Expr>,
+    pub(super) conditions: Vec<Expr>,
 }
 
 impl Asked<'_> {
     /// `None`: there is more in between than projections and filters.
-    fn of(input: &LogicalPlan, mut exprs: Vec<Expr>) -> Result<Option<Asked<'_>>> {
+    pub(super) fn of(input: &LogicalPlan, mut exprs: Vec<Expr>) -> Result<Option<Asked<'_>>> {
         let (mut plan, mut conditions) = (input, Vec::new());
         loop {
             let below = match plan {
@@ -184,11 +237,12 @@ struct Chosen {
     rows: Ranges,
 }
 
-fn choose_times(raw: &LakeScan, asked: &Asked<'_>) -> Chosen {
+fn choose_times(raw: &LakeScan, rolled: Rolled, asked: &Asked<'_>, increases: bool) -> Chosen {
     let mut chosen = Chosen { conditions: Vec::new(), rolled: Vec::new(), rows: Ranges::new() };
     let mut left: Option<Ranges> = None;
+    let most = if increases { FAR_STRETCHES } else { STRETCHES };
     for step in [Step::Hour, Step::FiveMinutes] {
-        let wanted = LakeTable::Rollup(Rolled::Metrics, step);
+        let wanted = LakeTable::Rollup(rolled, step);
         let Some(rollup) = raw.rollups.iter().find(|table| table.table == wanted) else { continue };
         let micros = step.micros();
         let constant = |column: &str| is_constant(&raw.table, column);
@@ -198,7 +252,7 @@ fn choose_times(raw: &LakeScan, asked: &Asked<'_>) -> Chosen {
         let Some((times, conditions)) = aligned::split(&asked.conditions, micros, &constant) else { continue };
         let within = left.get_or_insert_with(|| union([times].into_iter()));
         chosen.conditions = conditions;
-        let taken = longest(overlap(&usable(rollup, &raw.table), within, micros));
+        let taken = longest(overlap(&usable(rollup, &raw.table, increases), within, micros), most);
         if !taken.is_empty() {
             *within = without(std::mem::take(within), &taken);
             chosen.rolled.push((rollup.clone(), taken));
@@ -209,7 +263,7 @@ fn choose_times(raw: &LakeScan, asked: &Asked<'_>) -> Chosen {
 }
 
 /// The same in all rows of a series, and in its row of a rollup.
-fn is_constant(raw: &TableSnapshot, column: &str) -> bool {
+pub(super) fn is_constant(raw: &TableSnapshot, column: &str) -> bool {
     if column == "date" {
         return true;
     }
@@ -227,10 +281,10 @@ fn overlap(usable: &[Range<i64>], within: &[Range<i64>], step: i64) -> Ranges {
     union(pairs.map(|(a, b)| up(a.start.max(b.start))..down(a.end.min(b.end))))
 }
 
-fn longest(mut ranges: Ranges) -> Ranges {
-    if ranges.len() > STRETCHES {
+fn longest(mut ranges: Ranges, most: usize) -> Ranges {
+    if ranges.len() > most {
         ranges.sort_by_key(|range| std::cmp::Reverse(range.end - range.start));
-        ranges.truncate(STRETCHES);
+        ranges.truncate(most);
         ranges.sort_by_key(|range| range.start);
     }
     ranges

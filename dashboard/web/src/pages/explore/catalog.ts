@@ -71,19 +71,15 @@ export function metricQuery(metric: Metric, monotonic: boolean): string {
   const groups = ['1', ...labels.map((_, index) => String(index + 2))].join(', ');
   const point = (value: string) =>
     `SELECT date_bin($step, ts) AS t${list}, ${value}\nFROM ${view}\nWHERE $range\nGROUP BY ${groups}\nORDER BY 1`;
-  const increase = (column: string, name: string) =>
-    `counter_delta(${column}, lag(${column}) OVER (PARTITION BY series_id ORDER BY ts), aggregation_temporality) AS ${name}`;
+  const quantiles = (call: (q: number) => string) =>
+    `SELECT date_bin($step, ts) AS t, ${[50, 95, 99].map((p) => `${call(p / 100)} AS p${p}`).join(', ')}\nFROM ${view}\nWHERE $range\nGROUP BY 1\nORDER BY 1`;
   switch (metric.type) {
     case 'sum':
-      return monotonic
-        ? `SELECT t${list}, sum(increase) / $step_seconds AS per_second\nFROM (\n  SELECT date_bin($step, ts) AS t${list}, ${increase('value', 'increase')}\n  FROM ${view}\n  WHERE $range\n)\nGROUP BY ${groups}\nORDER BY 1`
-        : point('avg(value) AS value');
+      return monotonic ? point('sum(increase(value)) / $step_seconds AS per_second') : point('avg(value) AS value');
     case 'histogram':
-      return `SELECT t, ${[50, 95, 99].map((p) => `histogram_quantile(${p / 100}, counts, explicit_bounds) AS p${p}`).join(', ')}\nFROM (\n  SELECT date_bin($step, ts) AS t, explicit_bounds, ${increase('bucket_counts', 'counts')}\n  FROM ${view}\n  WHERE $range\n)\nGROUP BY 1\nORDER BY 1`;
-    case 'exponential_histogram': {
-      const columns = `scale, zero_count, zero_threshold, positive_offset, positive_bucket_counts, negative_offset, negative_bucket_counts`;
-      return `SELECT date_bin($step, ts) AS t, ${[50, 95, 99].map((p) => `exp_histogram_quantile(${p / 100}, ${columns}) AS p${p}`).join(', ')}\nFROM ${view}\nWHERE $range\nGROUP BY 1\nORDER BY 1`;
-    }
+      return quantiles((q) => `histogram_quantile(${q}, increase(bucket_counts), explicit_bounds)`);
+    case 'exponential_histogram':
+      return quantiles((q) => `exp_histogram_quantile(${q}, increase(buckets))`);
     case 'summary':
       return point('sum("sum") / sum("count") AS mean');
     default:

@@ -117,9 +117,11 @@ describe('queries for a metric', () => {
     expect(metricQuery(metric('m', 'gauge', ['a']), false)).toBe(
       'SELECT date_bin($step, ts) AS t, a, avg(value) AS value\nFROM "m"\nWHERE $range\nGROUP BY 1, 2\nORDER BY 1',
     );
-    expect(metricQuery(metric('m', 'sum', ['a']), true)).toContain('sum(increase) / $step_seconds');
+    expect(metricQuery(metric('m', 'sum', ['a']), true)).toContain('sum(increase(value)) / $step_seconds');
     expect(metricQuery(metric('m', 'sum', ['a']), false)).toContain('avg(value)');
-    expect(metricQuery(metric('m', 'histogram', ['a']), false)).toContain('histogram_quantile(0.95, counts');
+    expect(metricQuery(metric('m', 'histogram', ['a']), false)).toContain(
+      'histogram_quantile(0.95, increase(bucket_counts), ',
+    );
     expect(metricQuery(metric('m', 'gauge', ['a'], 5000), false)).toContain('GROUP BY 1\n');
   });
 

@@ -12,7 +12,7 @@ export const PLACEHOLDERS: Option[] = (
     ['$from', 'start of the range', ''],
     ['$to', 'end of the range', ''],
     ['$step', 'width of a bucket', 'An interval that fits the range and the chart: date_bin($step, ts).'],
-    ['$step_seconds', 'the step in seconds', 'For rates: sum(increase) / $step_seconds.'],
+    ['$step_seconds', 'the step in seconds', 'For rates: sum(increase(value)) / $step_seconds.'],
   ] as const
 ).map(([label, detail, info]) => ({ label, apply: label, kind: 'placeholder', detail, info }));
 
@@ -24,6 +24,7 @@ export const KEYWORDS: Option[] =
 export const FUNCTIONS: Option[] = (
   [
     ['date_bin', '(interval, time)', 'The start of the bucket a time falls into.'],
+    ['increase', '(value)', 'What each point of a counter or histogram added.'],
     [
       'counter_delta',
       '(value, previous [, temporality])',
