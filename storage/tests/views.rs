@@ -128,6 +128,7 @@ fn tables_can_be_listed_and_described() {
         assert_eq!(
             tables,
             [
+                "alerts",
                 "exp_histograms",
                 "exp_histograms_1h",
                 "exp_histograms_5m",
