@@ -1,5 +1,7 @@
 // What the stand-in says that it runs: a bit of everything that the Pipelines page draws, with three connectors, one of them after another.
 
+import { hasAlerting } from './mock-alerts.mjs';
+
 const started = Date.now() - 60_000;
 const seconds = () => (Date.now() - started) / 1000;
 const items = (perSecond) => Math.floor(perSecond * seconds());
@@ -15,10 +17,11 @@ const pipeline = (id, receivers, processors, exporters) => ({
 const PIPELINES = [
   pipeline('traces', ['otlp'], ['memory_limiter', 'tail_sampling', 'batch'], ['parquet', 'span_metrics']),
   pipeline('metrics/spans', ['span_metrics'], [], ['parquet']),
-  pipeline('metrics', ['otlp', 'host_metrics'], ['memory_limiter', 'batch'], ['parquet', 'otlp_http']),
+  pipeline('metrics', ['otlp', 'host_metrics'], ['memory_limiter', 'batch'], ['parquet', 'otlp_http', 'alerting']),
   pipeline('logs', ['otlp'], ['filter'], ['routing']),
   pipeline('logs/shop', ['routing'], ['batch'], ['parquet', 'count']),
   pipeline('logs/rest', ['routing'], [], ['otlp_http']),
+  pipeline('alerts', ['alerting'], [], ['parquet']),
   pipeline('metrics/counted', ['count'], [], ['parquet']),
 ];
 
@@ -112,6 +115,7 @@ export const snapshot = () => ({
       last_error: refusal(),
     }),
     connector('routing', 900, 880, { taken_out_items: { no_route: items(20) } }),
+    ...(hasAlerting ? [connector('alerting', 642, 1)] : []),
     connector('span_metrics', 420, 12, { taken_out_items: { counted: items(420) }, put_in_items: { made: items(12) } }),
   ],
   exporters: [

@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { dictionary, float64, int64, TimeUnit, tableFromArrays, tableToIPC, timestamp, utf8 } from '@uwdata/flechette';
 import { WebSocketServer } from 'ws';
+import { answer, hasAlerting, history, values } from './mock-alerts.mjs';
 import { boards } from './mock-boards.mjs';
 import { generators } from './mock-data.mjs';
 import { snapshot } from './mock-status.mjs';
@@ -34,12 +35,14 @@ function windowOf(range) {
 
 /** Rows of a query between two times, as named arrays. */
 function rows(query, from, to, step, vars) {
+  if (source(query.sql) === 'alerts') return hasAlerting ? history({ from, to, sql: query.sql }) : null;
   const make = generators[source(query.sql)];
   if (!make) return null;
   return make({ from: Math.ceil(from / step) * step, to: Math.min(to, Date.now()), step, vars: vars ?? {} });
 }
 
-const TYPES = { t: timestamp(TimeUnit.MICROSECOND, 'UTC'), value: float64(), series_id: int64() };
+const time = timestamp(TimeUnit.MICROSECOND, 'UTC');
+const TYPES = { t: time, ts: time, evaluated: time, value: float64(), series_id: int64() };
 
 function encode(columns) {
   const types = {};
@@ -71,12 +74,22 @@ const dist = new URL('../dist/', import.meta.url).pathname;
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'";
 
-const server = createServer((request, response) => {
+const server = createServer(async (request, response) => {
   const { pathname } = new URL(request.url, 'http://mock');
   const json = (body, status = 200) => {
     response.writeHead(status, { 'Content-Type': 'application/json' });
     response.end(JSON.stringify(body));
   };
+  if (pathname === '/api/v1/pipeline') return json(snapshot());
+  if ((await answer(request, pathname, json)) !== false) return;
+  if (pathname === '/api/v1/query') {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    const columns = values(JSON.parse(text).sql);
+    if (!columns) return json({ error: { kind: 'bad_sql', message: 'the stand-in has no such metric' } }, 400);
+    response.writeHead(200, { 'Content-Type': 'application/vnd.apache.arrow.stream' });
+    return response.end(encode(columns));
+  }
   if (pathname === '/api/v1/boards')
     return json({ boards: boards.map(({ id, title, description, icon }) => ({ id, title, description, icon })) });
   if (pathname.startsWith('/api/v1/boards/')) {

@@ -28,6 +28,7 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/explore$/, title: 'Explore', page: lazy(() => import('./pages/explore')) },
   { pattern: /^\/logs$/, title: 'Logs', page: lazy(() => import('./pages/logs')) },
   { pattern: /^\/traces(\/[^/]+)?$/, title: 'Traces', page: lazy(() => import('./pages/traces')) },
+  { pattern: /^\/alerts$/, title: 'Alerts', page: lazy(() => import('./pages/alerts')) },
   { pattern: /^\/pipelines$/, title: 'Pipelines', page: lazy(() => import('./pages/pipelines')) },
 ];
 
@@ -48,6 +49,7 @@ const GO: readonly (readonly [string, string, string])[] = [
   ['s', 'Services', '/boards/services'],
   ['l', 'Logs', '/logs'],
   ['t', 'Traces', '/traces'],
+  ['a', 'Alerts', '/alerts'],
   ['e', 'Explore', '/explore'],
   ['p', 'Pipelines', '/pipelines'],
 ];

@@ -8,13 +8,13 @@ import { HeatMap } from './HeatMap';
 import type { LegendValue } from './Legend';
 import { PieChart } from './Pie';
 import { StatChart } from './Stat';
-import type { Threshold } from './series-content';
+import type { Band, Threshold } from './series-content';
 import { TimeChart } from './TimeChart';
 
 export type { CellLink, ColumnStyle } from './DataTable';
 export { DataTable } from './DataTable';
 export type { LegendValue } from './Legend';
-export type { Level, Threshold } from './series-content';
+export type { Band, Level, Threshold } from './series-content';
 
 export const CHART_KINDS = ['line', 'area', 'bar', 'stacked', 'pie', 'gauge', 'table', 'stat', 'heatmap'] as const;
 export type ChartKind = (typeof CHART_KINDS)[number];
@@ -35,6 +35,7 @@ export interface ChartProps {
   /** Colours by series name: a name of the palette (`blue`, `muted`, ...). */
   readonly colors?: Readonly<Record<string, string>> | undefined;
   readonly thresholds?: readonly Threshold[] | undefined;
+  readonly bands?: readonly Band[] | undefined;
   readonly legend?: readonly LegendValue[] | undefined;
   /** CSS pixels. By default, that of its place. */
   readonly height?: number | undefined;

@@ -47,11 +47,11 @@ export function TimeChart(props: ChartProps & { readonly kind: TimeKind }) {
   const theme = chartTheme.value;
   const key = JSON.stringify(names);
   const paints = useMemo(() => assign(JSON.parse(key), colors, theme.dark), [key, colors, theme.dark]);
-  const { min, max, thresholds } = props;
+  const { min, max, thresholds, bands } = props;
   const content = useMemo(() => {
-    const options = { kind, unit, percent, min, max, thresholds, paints, hidden, focus, theme, stepMs };
+    const options = { kind, unit, percent, min, max, thresholds, bands, paints, hidden, focus, theme, stepMs };
     return new SeriesContent(set, options);
-  }, [set, kind, unit, percent, min, max, thresholds, paints, hidden, focus, theme, stepMs]);
+  }, [set, kind, unit, percent, min, max, thresholds, bands, paints, hidden, focus, theme, stepMs]);
   const { place, plot } = usePlot(content, props.onZoom);
 
   const format = unitFormat(unit, percent);

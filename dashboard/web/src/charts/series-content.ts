@@ -14,6 +14,13 @@ export interface Threshold {
   readonly level: Level;
 }
 
+/** A stretch of time in which something was so, behind the series. */
+export interface Band {
+  readonly from: number;
+  readonly to: number;
+  readonly level: Level | 'accent';
+}
+
 export type TimeKind = 'line' | 'area' | 'bar' | 'stacked';
 
 export interface SeriesOptions {
@@ -23,6 +30,7 @@ export interface SeriesOptions {
   readonly min?: number | undefined;
   readonly max?: number | undefined;
   readonly thresholds?: readonly Threshold[] | undefined;
+  readonly bands?: readonly Band[] | undefined;
   readonly paints: readonly Paint[];
   readonly hidden: ReadonlySet<string>;
   readonly focus: string | null;
@@ -62,10 +70,23 @@ export class SeriesContent implements Content {
   }
 
   paint(context: CanvasRenderingContext2D, { box, window, axis, ratio }: Geometry): void {
-    const { kind, paints, hidden, focus, theme, thresholds = [] } = this.#options;
+    const { kind, paints, hidden, focus, theme, thresholds = [], bands = [] } = this.#options;
     const { min: low, max: high } = axis;
     const { dark } = theme;
     const gap = this.#gap;
+    context.save();
+    for (const { from, to, level } of bands) {
+      const x = (time: number) => box.left + ((time - window.from) / (window.to - window.from)) * box.width;
+      const left = Math.max(box.left, x(from));
+      const width = Math.min(box.left + box.width, x(to)) - left;
+      if (width <= 0) continue;
+      context.fillStyle = theme[level];
+      context.globalAlpha = 0.14;
+      context.fillRect(left, box.top, Math.max(ratio, width), box.height);
+      context.globalAlpha = 0.8;
+      context.fillRect(left, box.top, Math.max(ratio, width), 2 * ratio);
+    }
+    context.restore();
     paint(context, { box, ...window, low, high, set: this.#set, paints, hidden, focus, kind, gap, ratio, dark });
     context.save();
     context.lineWidth = ratio;

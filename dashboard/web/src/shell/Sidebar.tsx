@@ -6,6 +6,7 @@ import { path } from '../router';
 import { Icon, type IconName } from '../ui/Icon';
 import { Link } from '../ui/Link';
 import { Connection } from './Connection';
+import { firing } from './firing';
 
 interface Entry {
   readonly href: string;
@@ -21,6 +22,7 @@ const FIRST: readonly Entry[] = [
 const TOOLS: readonly Entry[] = [
   { href: '/logs', label: 'Logs', icon: 'logs' },
   { href: '/traces', label: 'Traces', icon: 'traces' },
+  { href: '/alerts', label: 'Alerts', icon: 'alerts' },
   { href: '/explore', label: 'Explore', icon: 'explore' },
   { href: '/pipelines', label: 'Pipelines', icon: 'pipelines' },
 ];
@@ -47,6 +49,18 @@ function current(href: string): boolean {
   return at === href || at.startsWith(`${href}/`);
 }
 
+/** How many fire, in the colour of the worst. */
+function FiringMark() {
+  const { count, worst } = firing.value ?? { count: 0, worst: 'info' };
+  if (count === 0) return null;
+  return (
+    <span class={`firing-mark ${worst}`}>
+      {count > 999 ? '999+' : count}
+      <span class="visually-hidden"> firing</span>
+    </span>
+  );
+}
+
 function Entries({
   label,
   entries,
@@ -63,6 +77,7 @@ function Entries({
           <Link href={href} aria-current={current(href) ? 'page' : undefined} onClick={onGo}>
             <Icon name={icon} />
             <bdi>{text}</bdi>
+            {href === '/alerts' && <FiringMark />}
           </Link>
         </li>
       ))}

@@ -5,6 +5,7 @@ const PATHS = {
   board: 'M3 3h6v8H3zM11 3h6v4h-6zM11 9h6v8h-6zM3 13h6v4H3z',
   logs: 'M3 5h14M3 10h14M3 15h9',
   traces: 'M3 4h9M6 8h8M8 12h9M11 16h4',
+  alerts: 'M5 14V9a5 5 0 0 1 10 0v5l1.5 1.5h-13zM8.5 17.5h3',
   explore: 'M4 5l4 4-4 4M10 15h6',
   pipelines: 'M3 5h4v4H3zM13 3h4v4h-4zM13 13h4v4h-4zM7 7h3M10 5h3M10 5v10h3',
   menu: 'M3 5h14M3 10h14M3 15h14',
