@@ -248,7 +248,10 @@ impl Groups {
 
     pub fn restore(state: &mut Reader<'_>) -> anyhow::Result<Groups> {
         let mut groups = Groups { texts: Texts::restore(state)?, ..Groups::default() };
-        for number in 0..state.len()? {
+        let len = state.len()?;
+        groups.all.reserve(len);
+        groups.index.reserve(len, |_| 0);
+        for number in 0..len {
             let (rule, output) = (state.u32()?, Output::decode(state.u64()?)?);
             let mut texts = [0; 10];
             for text in &mut texts {

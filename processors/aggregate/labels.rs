@@ -91,7 +91,10 @@ impl Texts {
 
     pub fn restore(state: &mut Reader<'_>) -> anyhow::Result<Texts> {
         let mut texts = Texts::default();
-        for _ in 0..state.len()? {
+        let len = state.len()?;
+        texts.index.reserve(len, |_| 0);
+        texts.ends.reserve(len);
+        for _ in 0..len {
             texts.add(state.text()?);
         }
         Ok(texts)

@@ -1,9 +1,10 @@
 //! The stages that remember: `cargo bench -p catchment-processors --bench remember [-- STAGE ...]`. Each line is nanoseconds an item of CPU time of
-//! one core, the median of rounds, decoding not part of it; then a million series: memory, and what saving and restoring cost.
+//! one core, the median of rounds, decoding not part of it; then (`million`) a million series, or records or traces: memory, and what saving and restoring
+//! cost. `bounds`: of those only the stages with bounds of their own.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use catchment_pipeline::batch::build::{CUMULATIVE, DELTA, Interval, Kind, Number, PointsBuilder, Series, Stats};
 use catchment_pipeline::batch::{Batch, Signal};
@@ -80,18 +81,24 @@ fn text(key: &str, value: String) -> KeyValue {
 
 /// One in ten is new; the others come again.
 fn logs(step: usize) -> Batch {
+    records(0, ITEMS, |i| (i % 7, if i.is_multiple_of(10) { step * ITEMS + i } else { i % 97 }))
+}
+
+/// Log records with the shop and the order that `of` says.
+fn records(first: usize, items: usize, of: impl Fn(usize) -> (usize, usize)) -> Batch {
     let record = |i: usize| {
-        let own = if i.is_multiple_of(10) { step * ITEMS + i } else { i % 97 };
+        let (shop, own) = of(i);
         let body =
             Some(AnyValue { value: Some(Value::StringValue(format!("order {own} could not be shipped: no carrier"))) });
         LogRecord {
             time_unix_nano: 1,
-            attributes: vec![text("shop", format!("s{}", i % 7))],
+            attributes: vec![text("shop", format!("s{}", shop % 7))],
             body,
             ..Default::default()
         }
     };
-    let scope_logs = vec![ScopeLogs { log_records: (0..ITEMS).map(record).collect(), ..Default::default() }];
+    let scope_logs =
+        vec![ScopeLogs { log_records: (first..first + items).map(record).collect(), ..Default::default() }];
     let request = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..Default::default() }] };
     let batch = Batch::from_otlp(Signal::Logs, request.encode_to_vec().into()).unwrap();
     batch.rows();
@@ -118,6 +125,30 @@ fn spans(step: usize) -> Batch {
         }
     };
     let scope_spans = vec![ScopeSpans { spans: (0..ITEMS).map(span).collect(), ..Default::default() }];
+    let request =
+        ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..Default::default() }] };
+    let batch = Batch::from_otlp(Signal::Traces, request.encode_to_vec().into()).unwrap();
+    batch.rows();
+    batch
+}
+
+/// Spans of as many traces, each with a name of its own where there is none for all.
+fn traces(first: usize, items: usize, name: &str) -> Batch {
+    let span = |i: usize| {
+        let mut trace_id = vec![1; 16];
+        trace_id[..8].copy_from_slice(&(i + 1).to_le_bytes());
+        Span {
+            trace_id,
+            span_id: (i as u64 + 1).to_le_bytes().to_vec(),
+            name: if name.is_empty() { format!("GET /orders/{i}") } else { name.to_owned() },
+            kind: 2,
+            start_time_unix_nano: 1_000_000_000,
+            end_time_unix_nano: 1_005_000_000,
+            attributes: vec![text("http.route", format!("/orders/{}", i % 10))],
+            ..Default::default()
+        }
+    };
+    let scope_spans = vec![ScopeSpans { spans: (first..first + items).map(span).collect(), ..Default::default() }];
     let request =
         ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..Default::default() }] };
     let batch = Batch::from_otlp(Signal::Traces, request.encode_to_vec().into()).unwrap();
@@ -155,34 +186,41 @@ fn per_item(what: &str, kind: &str, yaml: &str, batch: impl Fn(usize) -> Batch) 
     println!("{what:<58} {:>8.1} ns/item", rounds[rounds.len() / 2]);
 }
 
-fn million(what: &str, kind: &str, yaml: &str, points_kind: Kind) {
-    const SERIES: usize = 1_000_000;
+/// `UNITS` of something, all new and then all again, ten thousand a batch.
+fn million(what: &str, kind: &str, yaml: &str, batch: impl Fn(usize, usize, usize) -> Batch) {
+    const UNITS: usize = 1_000_000;
     let mut stage = relay(kind, yaml);
+    // What a batch takes by itself is there before.
+    drop((0..4).map(|step| batch(0, 10_000, step)).collect::<Vec<_>>());
     let before = resident();
-    let mut spent = [Duration::ZERO; 2];
-    for (step, spent) in spent.iter_mut().enumerate() {
-        for first in (0..SERIES).step_by(10_000) {
-            let batch = points(Some(points_kind), first, 10_000, step);
+    let (mut spent, mut most, mut out_of) = ([Duration::ZERO; 2], 0f64, [0; 2]);
+    for (step, (spent, out_of)) in spent.iter_mut().zip(&mut out_of).enumerate() {
+        for first in (0..UNITS).step_by(10_000) {
+            let batch = batch(first, 10_000, step);
+            let mut out = Out::default();
             let began = cpu();
-            stage.process(batch, now(step), &mut Out::default());
+            stage.process(batch, now(step), &mut out);
             *spent += cpu() - began;
+            *out_of += out.take().iter().map(|(batch, _)| batch.items()).sum::<usize>();
+            most = most.max(resident());
         }
     }
-    let memory = resident() - before;
     let mut state = Vec::new();
-    let began = Instant::now();
+    let began = cpu();
     stage.save(&mut state);
-    let saved = began.elapsed();
+    let saved = cpu() - began;
     let mut other = relay(kind, yaml);
-    let began = Instant::now();
+    let began = cpu();
     other.restore(&state).unwrap();
-    let restored = began.elapsed();
-    let ns = spent.map(|spent| spent.as_nanos() as f64 / SERIES as f64);
+    let restored = cpu() - began;
+    let ns = spent.map(|spent| spent.as_nanos() as f64 / UNITS as f64);
     println!(
-        "{what:<40} {:>6.0} B/series resident, new {:.0} and known {:.0} ns/point, saved {:.1} MB in {:.2} s, restored in {:.2} s",
-        memory * 1024.0 * 1024.0 / SERIES as f64,
+        "{what:<48} {:>6.0} B a unit at most, new {:.0} and known {:.0} ns/item, {} and {} items out, saved {:.1} MB in {:.2} s, restored in {:.2} s of CPU",
+        (most - before) * 1024.0 * 1024.0 / UNITS as f64,
         ns[0],
         ns[1],
+        out_of[0],
+        out_of[1],
         state.len() as f64 / 1e6,
         saved.as_secs_f64(),
         restored.as_secs_f64()
@@ -229,19 +267,51 @@ fn main() {
         per_item("span_metrics", "span_metrics", "", spans);
         per_item("span_metrics, by http.route", "span_metrics", "dimensions: [{ name: http.route }]", spans);
     }
-    let stages = [
-        ("aggregate: counters by method", "aggregate", "by: [http.request.method]", counter),
-        ("aggregate: counters, in time only", "aggregate", "functions: [last]", counter),
-        ("cumulative_to_delta", "cumulative_to_delta", "", counter),
-        ("delta_to_cumulative", "delta_to_cumulative", "", delta),
-    ];
-    for (number, (what, kind, yaml, points)) in stages.into_iter().enumerate() {
+    for (number, (what, kind, yaml, of)) in MILLIONS.into_iter().enumerate() {
         let own = format!("million-{number}");
         if wanted.contains(&own) {
-            million(what, kind, yaml, points);
-        } else if run("million") {
+            million(what, kind, yaml, |first, items, step| match of {
+                Unit::Series(kind) => points(Some(kind), first, items, step),
+                Unit::Record => records(first, items, |i| (i, i)),
+                Unit::Trace => traces(first, items, "GET /orders"),
+                Unit::Route => traces(first, items, ""),
+            });
+        } else if run("million") || (run("bounds") && number >= 4) {
             // Each in a process of its own, so that its memory is its own.
             std::process::Command::new(std::env::current_exe().unwrap()).arg(own).status().unwrap();
         }
     }
 }
+
+/// What there is a million of.
+#[derive(Clone, Copy)]
+enum Unit {
+    Series(Kind),
+    Record,
+    Trace,
+    Route,
+}
+
+/// Within the bounds that the settings give, and with a million of what the defaults bound.
+const MILLIONS: [(&str, &str, &str, Unit); 12] = [
+    ("aggregate: counters by method", "aggregate", "by: [http.request.method]", COUNTERS),
+    ("aggregate: counters, in time only", "aggregate", "functions: [last]", COUNTERS),
+    ("cumulative_to_delta", "cumulative_to_delta", "", COUNTERS),
+    ("delta_to_cumulative", "delta_to_cumulative", "", Unit::Series(Kind::Sum(DELTA, true))),
+    ("dedup: points, room for all", "dedup", "max_entries: 1000000", COUNTERS),
+    ("dedup: points, default bound", "dedup", "", COUNTERS),
+    ("dedup: records, default bound", "dedup", "", Unit::Record),
+    ("tail_sampling, room for all", "tail_sampling", ROOM, Unit::Trace),
+    ("tail_sampling, default bound", "tail_sampling", ERRORS, Unit::Trace),
+    (
+        "cardinality_limiter, room for all",
+        "cardinality_limiter",
+        "{ limit_per_metric: 2000000, max_series: 1000000 }",
+        COUNTERS,
+    ),
+    ("cardinality_limiter, all but 1000 over", "cardinality_limiter", "limit_per_metric: 1000", COUNTERS),
+    ("span_metrics, a series each of two metrics", "span_metrics", "", Unit::Route),
+];
+const COUNTERS: Unit = Unit::Series(Kind::Sum(CUMULATIVE, true));
+const ERRORS: &str = "policies: [{ name: e, type: status_code, status_code: { status_codes: [ERROR] } }]";
+const ROOM: &str = "{ num_traces: 1000000, max_bytes: 16GiB, policies: [{ name: e, type: status_code, status_code: { status_codes: [ERROR] } }] }";

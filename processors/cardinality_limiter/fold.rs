@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use arrow::array::{Array, ArrowPrimitiveType, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
-use catchment_pipeline::batch::Batch;
 use catchment_pipeline::batch::attributes::{Attributes, Value};
 use catchment_pipeline::batch::build::{CUMULATIVE, Interval, Kind, Number, PointsBuilder, Series};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -128,8 +127,7 @@ impl Fold {
         }
     }
 
-    pub fn take(&mut self) -> Option<Batch> {
-        let mut points = PointsBuilder::default();
+    pub fn take(&mut self, points: &mut PointsBuilder) {
         for point in self.points.drain(..) {
             let [
                 resource_attributes,
@@ -158,7 +156,6 @@ impl Fold {
             points.number(&series, point.at, point.kind, point.value, &[]);
         }
         self.index.clear();
-        (!points.is_empty()).then(|| points.finish().ok()).flatten()
     }
 
     pub fn sweep(&mut self, now: i64, expiry: i64) {
@@ -196,8 +193,8 @@ impl Fold {
         }
     }
 
-    pub fn restore(&mut self, mut state: &[u8]) -> anyhow::Result<()> {
-        let state = &mut state;
+    /// Leaves what follows it.
+    pub fn restore(&mut self, state: &mut &[u8]) -> anyhow::Result<()> {
         for _ in 0..u64::from_le_bytes(take(state)?) {
             let key = u64::from_le_bytes(take(state)?);
             let start = i64::from_le_bytes(take(state)?);
@@ -266,7 +263,7 @@ fn number<T: ArrowPrimitiveType>(rows: &RecordBatch, name: &str, row: usize) -> 
 }
 
 /// The SDK specification's attribute.
-fn overflow(label: Option<(&str, &str)>) -> String {
+pub fn overflow(label: Option<(&str, &str)>) -> String {
     let mut set = Attributes::default();
     set.insert("otel.metric.overflow", Value::Bool(true));
     if let Some((key, value)) = label {

@@ -1,14 +1,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use catchment_pipeline::batch::build::{CUMULATIVE, DELTA, ExpBuckets, Interval, Series, Stats};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{
-    Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric,
-    number_data_point,
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::*;
+use crate::state::columns::Distribution;
 use crate::testing::{show, texts};
 
 #[derive(Clone, Copy)]
@@ -18,7 +19,6 @@ enum Of {
     Total,
     /// Cumulative, not monotonic.
     Level,
-    Histogram,
 }
 
 /// (tenant, series, time in seconds, value)
@@ -43,19 +43,6 @@ fn batch(name: &str, of: Of, start: u64, points: &[Given<'_>]) -> Batch {
         Of::Delta => sum(1, true),
         Of::Total => sum(2, true),
         Of::Level => sum(2, false),
-        Of::Histogram => {
-            let of = |(_, series, time, _): &Given<'_>| HistogramDataPoint {
-                attributes: texts(&[("s", series)]),
-                time_unix_nano: time * SECOND,
-                count: 1,
-                bucket_counts: vec![1],
-                ..Default::default()
-            };
-            metric::Data::Histogram(Histogram {
-                data_points: points.iter().map(of).collect(),
-                aggregation_temporality: 2,
-            })
-        }
     };
     let metric = Metric { name: name.into(), unit: "By".into(), data: Some(data), ..Default::default() };
     let resource_metrics = vec![ResourceMetrics {
@@ -201,10 +188,80 @@ fn memory_is_bounded() {
     assert!(state.len() < 100 * 100, "{}", state.len());
 }
 
+/// Series, start, time, counts.
+type Buckets<'a> = (&'a str, f64, f64, &'a [u64]);
+
+/// Histograms of the bounds 1 and 2 (those of series "b": 2 and 3), or exponential ones of scale 1 (of series "b": 0).
+fn histograms(temporality: i32, exponential: bool, points: &[Buckets<'_>]) -> Batch {
+    let mut builder = PointsBuilder::default();
+    for (series, start, time, counts) in points {
+        let attributes = format!(r#"{{"s":"{series}"}}"#);
+        let own = Series { name: "h", attributes: &attributes, ..Series::default() };
+        let at = Interval { start: (start * 1e9) as i64, time: (time * 1e9) as i64 };
+        let stats = Stats { count: counts.iter().sum(), sum: Some(1.0), ..Stats::default() };
+        let other = *series == "b";
+        if exponential {
+            let buckets = ExpBuckets { scale: i32::from(!other), positive: (0, counts), ..ExpBuckets::default() };
+            builder.exp_histogram(&own, at, temporality, stats, &buckets, &[]);
+        } else {
+            let bounds = if other { [2.0, 3.0] } else { [1.0, 2.0] };
+            builder.histogram(&own, at, temporality, stats, (counts, &bounds), &[]);
+        }
+    }
+    builder.finish().unwrap()
+}
+
+/// What came out as the overflow: count, and the buckets with their bounds or scale.
+fn overflow_of(limiter: &mut Limiter, seconds: u64, batch: Batch) -> String {
+    let mut out = Out::default();
+    limiter.process(batch, UNIX_EPOCH + Duration::from_secs(seconds), &mut out);
+    let batch = &out.take()[0].0;
+    for table in [Table::Histograms, Table::ExpHistograms] {
+        let Some(rows) = batch.rows().table(table) else { continue };
+        let rows = crate::state::columns::Distributions::new(table, rows).unwrap();
+        let overflow = |row: &usize| rows.points.series(*row).attributes == r#"{"otel.metric.overflow":true}"#;
+        let Some(row) = (0..rows.points.time.len()).find(overflow) else { continue };
+        return match rows.get(row) {
+            Distribution::Explicit(hist) => format!("{} {:?} {:?}", hist.stats.count, hist.bounds, hist.counts),
+            Distribution::Exponential(exp) => format!("{} {} {:?}", exp.stats.count, exp.scale, exp.buckets().positive),
+        };
+    }
+    panic!("no overflow")
+}
+
 #[test]
-fn histograms_over_the_limit_are_dropped_and_counted() {
+fn histograms_are_folded() {
     let (mut limiter, tally) = limiter("limit_per_metric: 1");
-    give(&mut limiter, &tally, 1, batch("m", Of::Histogram, 0, &[("a", "1", 1, 0), ("a", "2", 1, 0)]));
+    let delta = [("1", 0.0, 5.0, &[9, 9, 9][..]), ("a", 0.0, 5.0, &[1, 2, 3]), ("b", 0.0, 6.0, &[10, 20, 30])];
+    // Of the bounds only 2 is one that both have.
+    assert_eq!(overflow_of(&mut limiter, 1, histograms(DELTA, false, &delta)), "66 [2.0] [13, 53]");
+    assert_eq!(tally.taken_out().get("folded"), Some(&2));
+    // From the second point on, and over a reset.
+    let mut step = |seconds, points: &[Buckets<'_>]| {
+        let mut state = Vec::new();
+        limiter.save(&mut state);
+        limiter = super::tests::limiter("limit_per_metric: 1").0;
+        limiter.restore(&state).unwrap();
+        overflow_of(&mut limiter, seconds, histograms(CUMULATIVE, false, points))
+    };
+    assert_eq!(step(10, &[("a", 1.0, 10.0, &[100, 100, 100]), ("c", 1.0, 10.0, &[5, 5, 5])]), "0 [1.0, 2.0] [0, 0, 0]");
+    assert_eq!(step(20, &[("a", 1.0, 20.0, &[101, 100, 102]), ("c", 1.0, 20.0, &[5, 7, 5])]), "5 [1.0, 2.0] [1, 2, 2]");
+    assert_eq!(step(30, &[("a", 25.0, 30.0, &[0, 1, 0]), ("c", 1.0, 15.0, &[9, 9, 9])]), "6 [1.0, 2.0] [1, 3, 2]");
+}
+
+#[test]
+fn exponential_histograms_are_folded_at_the_coarsest_scale() {
+    let (mut limiter, _) = limiter("limit_per_metric: 1");
+    let delta = [("1", 0.0, 5.0, &[9][..]), ("a", 0.0, 5.0, &[1, 2, 3, 4]), ("b", 0.0, 5.0, &[10, 20])];
+    assert_eq!(overflow_of(&mut limiter, 1, histograms(DELTA, true, &delta)), "40 0 (0, [13, 27])");
+}
+
+#[test]
+fn what_cannot_be_added_up_is_dropped_and_counted() {
+    let (mut limiter, tally) = limiter("limit_per_metric: 1");
+    let points = [("1", 0.0, 5.0, &[1, 1, 1][..]), ("2", 0.0, 5.0, &[1, 1, 1])];
+    let mut out = Out::default();
+    limiter.process(histograms(0, false, &points), UNIX_EPOCH, &mut out);
     assert_eq!(tally.taken_out().get("over_limit"), Some(&1));
 }
 

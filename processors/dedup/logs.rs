@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::{MAX_BYTES, Settings};
 use crate::state::columns::{Columns, Dict};
+use crate::state::held::{restore_rows, save_rows};
 use crate::state::series::SeriesMap;
 use crate::state::snapshot::{Reader, Writer};
 use crate::state::{length, with};
@@ -183,9 +184,7 @@ impl Logs {
         self.entries.save(out, |entry, out| {
             [entry.count, entry.first, entry.last].into_iter().for_each(|number| out.i64(number));
         });
-        let rows = concat_batches(&Table::Logs.schema(), &self.rows).ok().filter(|rows| rows.num_rows() > 0);
-        let held = rows.map(|rows| Batch::from_rows(Signal::Logs, Rows::new([(Table::Logs, rows)])));
-        out.bytes(held.as_ref().map(|held| &held.otlp()[..]).unwrap_or_default());
+        save_rows((Signal::Logs, Table::Logs), self.rows.iter().cloned(), out);
     }
 
     pub fn restore(&mut self, state: &mut Reader<'_>) -> anyhow::Result<()> {
@@ -193,9 +192,9 @@ impl Logs {
         let entries = SeriesMap::restore(state, |state| {
             Ok(Entry { count: state.i64()?, first: state.i64()?, last: state.i64()? })
         })?;
-        let held = Batch::from_otlp(Signal::Logs, state.bytes()?.to_vec().into())?;
-        anyhow::ensure!(held.items() == entries.len(), "the state has other records than it counted");
-        let rows: Vec<_> = held.rows().table(Table::Logs).into_iter().cloned().collect();
+        let rows = restore_rows((Signal::Logs, Table::Logs), state)?;
+        let held = rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+        anyhow::ensure!(held == entries.len(), "the state has other records than it counted");
         self.bytes = rows.iter().map(RecordBatch::get_array_memory_size).sum();
         (self.due, self.entries, self.rows) = (due, entries, rows);
         Ok(())

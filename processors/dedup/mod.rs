@@ -200,7 +200,7 @@ impl Relay for Dedup {
     }
 
     fn save(&self, state: &mut Vec<u8>) {
-        let mut out = Writer::new(state, "dedup", 1, "");
+        let mut out = Writer::new(state, "dedup", 2, "");
         self.logs.save(&mut out);
         self.points.save(&mut out);
         self.spans.save(&mut out);
@@ -208,7 +208,7 @@ impl Relay for Dedup {
     }
 
     fn restore(&mut self, state: &[u8]) -> anyhow::Result<()> {
-        let mut state = Reader::new(state, "dedup", 1, "")?;
+        let mut state = Reader::new(state, "dedup", 2, "")?;
         self.logs.restore(&mut state)?;
         self.points.restore(&mut state)?;
         self.spans.restore(&mut state)?;

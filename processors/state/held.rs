@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::error::ArrowError;
+use catchment_pipeline::batch::{Batch, Rows, Signal, Table};
+
+use super::snapshot::{Reader, Writer};
 
 /// A segment and a row in it.
 pub type At = (u32, u32);
@@ -83,5 +86,37 @@ impl Held {
         let next = self.first.wrapping_add(self.segments.len() as u32);
         *self = Held { first: next, ..Held::default() };
         Ok(rows.map_or(next, |rows| self.push(rows)))
+    }
+}
+
+/// Bytes of a part of what is saved, unless one row has more: a request over 128 MiB is not read again.
+const PART: usize = 16 << 20;
+
+/// Rows of a signal's only table, as requests.
+pub fn save_rows(table: (Signal, Table), batches: impl IntoIterator<Item = RecordBatch>, out: &mut Writer<'_>) {
+    let (signal, table) = table;
+    for rows in batches {
+        let mut left = vec![rows];
+        while let Some(rows) = left.pop().filter(|rows| rows.num_rows() > 0) {
+            let batch = Batch::from_rows(signal, Rows::new([(table, rows.clone())]));
+            let half = rows.num_rows() / 2;
+            if batch.otlp().len() > PART && half > 0 {
+                left.extend([rows.slice(half, rows.num_rows() - half), rows.slice(0, half)]);
+            } else {
+                out.bytes(batch.otlp());
+            }
+        }
+    }
+    out.bytes(&[]);
+}
+
+pub fn restore_rows((signal, table): (Signal, Table), state: &mut Reader<'_>) -> anyhow::Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    loop {
+        let bytes = state.bytes()?;
+        if bytes.is_empty() {
+            return Ok(batches);
+        }
+        batches.extend(Batch::from_otlp(signal, bytes.to_vec().into())?.rows().table(table).cloned());
     }
 }

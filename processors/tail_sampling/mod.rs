@@ -34,7 +34,7 @@ use catchment_pipeline::component::{Context, Out, ProcessorPlan, ProcessorSpec, 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::state::columns::Columns;
-use crate::state::held::{At, Held};
+use crate::state::held::{At, Held, restore_rows, save_rows};
 use crate::state::seen::Seen;
 use crate::state::series::SeriesMap;
 use crate::state::snapshot::{Reader, Writer};
@@ -42,6 +42,9 @@ use crate::state::{length, nanos, time};
 use policy::{Facts, Memory, decide, early};
 use read::Settings;
 
+const SPANS: (Signal, Table) = (Signal::Traces, Table::Spans);
+/// Spans in one part of the saved state.
+const HELD_TOGETHER: usize = 8192;
 const SECOND: i64 = 1_000_000_000;
 /// Generations of remembered decisions are changed by their size, not by time.
 const EVER: Duration = Duration::from_secs(1 << 30);
@@ -327,7 +330,7 @@ impl Relay for Sampler {
     }
 
     fn save(&self, state: &mut Vec<u8>) {
-        let mut out = Writer::new(state, "tail_sampling", 1, &format!("{:?}", self.settings.leaves));
+        let mut out = Writer::new(state, "tail_sampling", 2, &format!("{:?}", self.settings.leaves));
         self.memory.save(&mut out);
         self.sampled.save(&mut out);
         self.not_sampled.save(&mut out);
@@ -340,14 +343,13 @@ impl Relay for Sampler {
             out.len(trace.rows.len());
         });
         let rows: Vec<At> = self.traces.states.iter().flat_map(|trace| trace.rows.iter().copied()).collect();
-        let held = self.held.get(&rows).ok().flatten();
-        let held = held.map(|rows| Batch::from_rows(Signal::Traces, Rows::new([(Table::Spans, rows)])));
-        out.bytes(held.as_ref().map(|held| &held.otlp()[..]).unwrap_or_default());
+        let held = rows.chunks(HELD_TOGETHER).filter_map(|rows| self.held.get(rows).ok().flatten());
+        save_rows(SPANS, held, &mut out);
         out.finish();
     }
 
     fn restore(&mut self, state: &[u8]) -> anyhow::Result<()> {
-        let mut state = Reader::new(state, "tail_sampling", 1, &format!("{:?}", self.settings.leaves))?;
+        let mut state = Reader::new(state, "tail_sampling", 2, &format!("{:?}", self.settings.leaves))?;
         self.memory.restore(&mut state)?;
         self.sampled.restore(&mut state)?;
         self.not_sampled.restore(&mut state)?;
@@ -368,13 +370,21 @@ impl Relay for Sampler {
             Ok(Trace { facts, deadline, decided, rows: (row..next).map(|row| (0, row)).collect() })
         })?;
         let (waiting, bytes, rows) = sums.get();
-        let held = Batch::from_otlp(Signal::Traces, state.bytes()?.to_vec().into())?;
+        let held = restore_rows(SPANS, &mut state)?;
         state.end()?;
-        anyhow::ensure!(held.items() == rows as usize, "the state has other spans than it counted");
+        anyhow::ensure!(
+            held.iter().map(RecordBatch::num_rows).sum::<usize>() == rows as usize,
+            "the state has other spans than it counted"
+        );
         self.held = Held::default();
-        if let Some(rows) = held.rows().table(Table::Spans) {
-            self.held.push(rows.clone());
+        let mut places = Vec::with_capacity(rows as usize);
+        for rows in held {
+            let len = rows.num_rows() as u32;
+            let segment = self.held.push(rows);
+            places.extend((0..len).map(|row| (segment, row)));
         }
+        let waiting_rows = self.traces.states.iter_mut().flat_map(|trace| &mut trace.rows);
+        waiting_rows.zip(places).for_each(|(row, place)| *row = place);
         (self.waiting, self.bytes) = (waiting, bytes);
         self.forget(|_| true);
         self.tally.set_held(self.held.live());

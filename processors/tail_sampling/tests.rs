@@ -193,6 +193,24 @@ fn bounds() {
     assert_eq!(stage.due(), Some(at(7.0)));
 }
 
+/// More than one part of what is saved may hold.
+#[test]
+fn held_spans_of_any_size_are_kept() {
+    let (mut stage, _) = relay(&SPEC, &format!("{{ max_bytes: 4GiB, {ERRORS} }}"));
+    for trace in 1..=3 {
+        let large = texts(&[("large", &"x".repeat(7 << 20))]);
+        feed(&mut *stage, batch(vec![span(trace, 1, 5, 0, large), span(trace, 2, 5, 0, vec![])]), at(1.0));
+    }
+    let mut state = Vec::new();
+    stage.save(&mut state);
+    let (mut stage, tally) = relay(&SPEC, &format!("{{ max_bytes: 4GiB, {ERRORS} }}"));
+    stage.restore(&state).unwrap();
+    assert_eq!(tally.held(), 6);
+    let out = feed(&mut *stage, batch(vec![span(3, 3, 5, 2, vec![])]), at(2.0));
+    assert_eq!(shown(&out), [(3, 1), (3, 2), (3, 3)]);
+    assert_eq!(shown(&feed(&mut *stage, batch(vec![span(1, 3, 5, 2, vec![])]), at(2.0))).len(), 3);
+}
+
 #[test]
 fn mistakes_say_what_to_do() {
     let found = mistakes(
