@@ -15,8 +15,7 @@ export const firing = signal<Firing | null>(null);
 export const alerting = signal<boolean | null>(null);
 
 const EVERY_MS = 10_000;
-/** Neither silenced nor inhibited nor muted. */
-const OPEN = '/api/v2/alerts?silenced=false&inhibited=false&muted=false';
+const OPEN = '/api/v2/alerts?silenced=false&inhibited=false';
 
 /** Asks the graph and not the alerts: an address that is not there is an error in the console. */
 export async function lookForAlerting(): Promise<void> {
@@ -31,11 +30,17 @@ export async function lookForAlerting(): Promise<void> {
 
 async function count(): Promise<void> {
   try {
-    const alerts = await getJson<{ labels: Record<string, string> }[]>(OPEN);
+    const all = await getJson<Open[]>(OPEN);
+    const alerts = all.filter(({ status }) => (status.mutedBy ?? []).length === 0);
     firing.value = { count: alerts.length, worst: worstOf(alerts.map(({ labels }) => severityOf(labels))) };
   } catch {
     firing.value = null;
   }
+}
+
+interface Open {
+  readonly labels: Record<string, string>;
+  readonly status: { readonly mutedBy?: readonly string[] };
 }
 
 /** For as long as the page is open. */

@@ -14,7 +14,7 @@ import { short } from './AlertList';
 import type { Band, HistoryEvent } from './history';
 import type { Alert } from './model';
 import { BAND_LEVELS, useWindow } from './parts';
-import { DEFAULT_WINDOW_MS, frameOfPoints, MOST_ROWS, pointsIn, seriesOfAlert, thresholdsIn, whySql } from './why';
+import { DEFAULT_WINDOW_MS, frameOfPoints, MOST_ROWS, pointsIn, pointsOfAlert, thresholdsIn, whySql } from './why';
 
 interface Props {
   readonly alert: Alert;
@@ -70,14 +70,14 @@ interface ValuesProps extends Omit<Props, 'rule'> {
 }
 
 function Values({ alert, query, windowMs, thresholds, events, bands }: ValuesProps) {
-  const { frame: whole, problem, retry } = useValues(query, windowMs);
+  const { frames, problem, retry } = useValues(query, windowMs);
   const frame = useMemo(() => {
-    const computed = whole && seriesOfAlert(whole, alert.labels);
-    if (computed && computed.length > 0) return computed;
+    const computed = frames?.flatMap((one) => pointsOfAlert(one, alert.labels)) ?? [];
+    if (computed.length > 0) return frameOfPoints(computed);
     // What was written down when it changed, for want of better.
     const recorded = events.flatMap(({ at, value }): [number, number][] => (value === null ? [] : [[at, value]]));
-    return whole || problem ? frameOfPoints(recorded) : null;
-  }, [whole, problem, alert.labels, events]);
+    return frames || problem ? frameOfPoints(recorded) : null;
+  }, [frames, problem, alert.labels, events]);
   const lines = useMemo(() => thresholds.map((value): Threshold => ({ value, level: 'critical' })), [thresholds]);
   const shown = useMemo(() => bands.map(({ state, ...band }) => ({ ...band, level: BAND_LEVELS[state] })), [bands]);
   if (!frame) return <Loading label="Running the query" />;
@@ -111,6 +111,11 @@ function Values({ alert, query, windowMs, thresholds, events, bands }: ValuesPro
   );
 }
 
+interface Result {
+  readonly frames: readonly Frame[] | null;
+  readonly problem: Problem | null;
+}
+
 const EVERY_MS = 30_000;
 
 /** The query at points of the page's range; anew as the range slides. */
@@ -118,20 +123,24 @@ function useValues(query: string, windowMs: number) {
   const window = useWindow(EVERY_MS);
   const points = useMemo(() => pointsIn(window), [window]);
   const [turn, setTurn] = useState(0);
-  const [result, setResult] = useState<{ frame: Frame | null; problem: Problem | null }>({
-    frame: null,
-    problem: null,
-  });
+  const [result, setResult] = useState<Result>({ frames: null, problem: null });
   const asked = useRef('');
   useEffect(() => {
     const key = JSON.stringify([query, points, windowMs, turn]);
     if (key === asked.current || (paused.peek() && asked.current !== '')) return;
     asked.current = key;
     const controller = new AbortController();
-    runQuery(whySql(query, points, windowMs), { limit: MOST_ROWS, signal: controller.signal }).then(
-      (frame) => setResult({ frame, problem: null }),
+    const run = async () => {
+      const frames: Frame[] = [];
+      for (const sql of whySql(query, points, windowMs)) {
+        frames.push(await runQuery(sql, { limit: MOST_ROWS, signal: controller.signal }));
+      }
+      return frames;
+    };
+    run().then(
+      (frames) => setResult({ frames, problem: null }),
       (error) => {
-        if (!controller.signal.aborted) setResult((had) => ({ frame: had.frame, problem: problemOf(error) }));
+        if (!controller.signal.aborted) setResult((had) => ({ frames: had.frames, problem: problemOf(error) }));
       },
     );
     return () => controller.abort();

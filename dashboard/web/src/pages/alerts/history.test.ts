@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { frameFrom } from '../../live/frame.fixture';
 import { bandsOf, type Change, countsOf, eventsOf, type HistoryEvent, lanesOf } from './history';
-import { DEFAULT_WINDOW_MS, pointsIn, seriesOfAlert, thresholdsIn, whySql, withoutHaving } from './why';
+import { DEFAULT_WINDOW_MS, frameOfPoints, pointsIn, pointsOfAlert, thresholdsIn, whySql, withoutHaving } from './why';
 
 const event = (at: number, change: Change, starts = at): HistoryEvent => ({
   at,
@@ -102,7 +102,12 @@ describe('why', () => {
   });
 
   it('is the rule at each time, with its own window', () => {
-    const sql = whySql('SELECT avg(value) AS value FROM "x" WHERE $range', [600_000, 660_000], DEFAULT_WINDOW_MS);
+    const [sql = '', ...more] = whySql(
+      'SELECT avg(value) AS value FROM "x" WHERE $range',
+      [600_000, 660_000],
+      DEFAULT_WINDOW_MS,
+    );
+    expect(more).toEqual([]);
     expect(sql.split('UNION ALL')).toHaveLength(2);
     expect(sql).toContain("ts >= TIMESTAMP '1970-01-01T00:05:00.000Z' AND ts < TIMESTAMP '1970-01-01T00:10:00.000Z'");
     expect(sql).toContain("ts >= TIMESTAMP '1970-01-01T00:06:00.000Z' AND ts < TIMESTAMP '1970-01-01T00:11:00.000Z'");
@@ -123,10 +128,23 @@ describe('why', () => {
       [1000, 'a', '{"mount.point":"/tmp"}', 8],
       [3000, 'a', '{"mount.point":"/"}', null],
     ]);
-    const own = seriesOfAlert(frame, { alertname: 'Disk', host_name: 'a', mount_point: '/' });
+    const points = pointsOfAlert(frame, { alertname: 'Disk', host_name: 'a', mount_point: '/' });
+    const own = frameOfPoints(points);
     expect([own.numbers(0), own.numbers(1)].map((values) => [...(values ?? [])])).toEqual([
       [1000, 2000],
       [1, 2],
     ]);
+    const count = frameFrom({ evaluated: 'time', n: 'number' }, [[1000, 5]]);
+    expect(pointsOfAlert(count, { alertname: 'Count' })).toEqual([[1000, 5]]);
+  });
+
+  it('names no more tables in a statement than the server takes', () => {
+    const sql = 'SELECT a.v AS value FROM (SELECT v FROM x WHERE $range) AS a JOIN y ON true';
+    const statements = whySql(
+      sql,
+      Array.from({ length: 48 }, (_, at) => at * 1000),
+      1000,
+    );
+    expect(statements.map((statement) => statement.split('UNION ALL').length)).toEqual([8, 8, 8, 8, 8, 8]);
   });
 });

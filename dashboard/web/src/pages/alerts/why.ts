@@ -12,6 +12,8 @@ import type { Labels } from './matcher';
 export const DEFAULT_WINDOW_MS = 300_000;
 /** Each is a query of its own. */
 export const POINTS = 48;
+/** The server takes 32 tables in a statement, and a query in a FROM is one of them. */
+const MOST_TABLES = 32;
 /** Rows of all points. */
 export const MOST_ROWS = 20_000;
 
@@ -82,23 +84,29 @@ export function pointsIn({ from, to }: { from: number; to: number }, count = POI
 }
 const STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
 
-/** The expression at each of the times, in one statement. */
-export function whySql(sql: string, points: readonly number[], windowMs: number): string {
+/** The expression at each of the times, in as few statements as the server takes; newest times first. */
+export function whySql(sql: string, points: readonly number[], windowMs: number): string[] {
   const text = withoutHaving(sql);
-  return points
-    .map((to) => {
-      const filled = fill(text, { from: to - windowMs, to, stepMs: windowMs });
-      return `SELECT ${timestamp(to)} AS "evaluated", seen.* FROM (\n${filled}\n) AS seen`;
-    })
-    .join('\nUNION ALL\n');
+  const tables = tokenize(text).filter((token) => isWord(token, 'FROM', 'JOIN')).length;
+  const each = Math.max(1, Math.floor(MOST_TABLES / (tables + 1)));
+  const parts = points.toReversed().map((to) => {
+    const filled = fill(text, { from: to - windowMs, to, stepMs: windowMs });
+    return `SELECT ${timestamp(to)} AS "evaluated", seen.* FROM (\n${filled}\n) AS seen`;
+  });
+  return Array.from({ length: Math.ceil(parts.length / each) }, (_, at) =>
+    parts.slice(at * each, (at + 1) * each).join('\nUNION ALL\n'),
+  );
 }
 
 const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]+/g, '_');
 
-/** The values of the series that an alert is of, as a frame of times and values. Columns that no label is called by say nothing. */
-export function seriesOfAlert(frame: Frame, labels: Labels): Frame {
+/** Times and values of the series that an alert is of. Columns that no label is called by say nothing. */
+export function pointsOfAlert(frame: Frame, labels: Labels): [time: number, value: number][] {
   const wanted = new Map(Object.entries(labels).map(([name, value]) => [plain(name), value]));
-  const valueColumn = frame.indexOf('value');
+  // As the server has it: the column of that name, or the one that is a number.
+  const numbers = frame.columns.flatMap(({ type }, column) => (type === 'number' || type === 'int64' ? [column] : []));
+  const named = frame.indexOf('value');
+  const valueColumn = named < 0 && numbers.length === 1 ? (numbers[0] ?? -1) : named;
   const others = frame.columns
     .map(({ name, type }, column) => ({ name, type, column }))
     .filter(
@@ -123,7 +131,7 @@ export function seriesOfAlert(frame: Frame, labels: Labels): Frame {
     if (same && value !== null && Number.isFinite(Number(value)))
       rows.push([frame.time?.[row] ?? Number.NaN, Number(value)]);
   }
-  return frameOfPoints(rows);
+  return rows;
 }
 
 export function frameOfPoints(rows: readonly (readonly [number, number])[]): Frame {
