@@ -112,7 +112,7 @@ fn warned(message: &str) {
     }
 }
 
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(LONGEST_REASON) {
         Some((end, _)) => format!("{}...", &text[..end]),
@@ -121,7 +121,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// `Retry-After`: seconds, or a date.
-fn wait(text: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let wait = match text.trim().parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => httpdate::parse_http_date(text.trim()).ok()?.duration_since(now).unwrap_or_default(),

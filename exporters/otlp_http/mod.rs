@@ -35,6 +35,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Client, Proxy, Url};
 use rustls::ClientConfig;
 
+use crate::http_answer::{start_of, transport};
 use crate::otlp_compress::Compress;
 use crate::otlp_status;
 
@@ -46,8 +47,6 @@ pub const SPEC: ExporterSpec = ExporterSpec {
     stability: Stability::Beta,
     plan,
 };
-
-const LARGEST_ANSWER: usize = 64 << 10;
 
 #[derive(Debug, Clone)]
 struct Plan {
@@ -265,28 +264,4 @@ impl Exporter for OtlpHttp {
         let body = body.map_err(transport)?;
         otlp_status::from_success(&headers, &body)
     }
-}
-
-async fn start_of(mut response: reqwest::Response) -> reqwest::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = LARGEST_ANSWER - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == LARGEST_ANSWER {
-            break;
-        }
-    }
-    Ok(body)
-}
-
-/// The connection is at fault: another attempt may succeed. Addresses may hold secrets: they are left out.
-fn transport(error: reqwest::Error) -> ExportError {
-    let error = error.without_url();
-    let mut reason = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        reason = format!("{reason}: {error}");
-        source = error.source();
-    }
-    ExportError::Transient { retry_after: None, reason }
 }

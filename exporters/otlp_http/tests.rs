@@ -73,12 +73,12 @@ async fn each_signal_to_its_address() {
         "{{ endpoint: 'http://{address}/base/', logs_endpoint: 'http://{address}/in', compression: none, headers: {{ X-Token: abc }} }}"
     );
     let exporter = exporter(&yaml).await;
-    for signal in Signal::TELEMETRY {
+    for signal in Signal::ALL {
         exporter.export(&batch(signal), 1).await.unwrap();
     }
     let seen = seen.lock().unwrap();
     let paths = seen.iter().map(|(path, _, _)| path.as_str()).collect::<Vec<_>>();
-    assert_eq!(paths, ["/base/v1/metrics", "/in", "/base/v1/traces"]);
+    assert_eq!(paths, ["/base/v1/metrics", "/in", "/base/v1/traces", "/in"]);
     assert_eq!(&seen[0].2, batch(Signal::Metrics).otlp());
     assert_eq!(
         (&seen[0].1["content-type"], &seen[0].1["x-token"]),
