@@ -50,6 +50,7 @@ impl Bench {
         let yaml = crate::example("exporter", spec.kind)
             .replace("SINK_GRPC", &sink.grpc.port().to_string())
             .replace("SINK_HTTP", &sink.http.port().to_string())
+            .replace("SINK_SMTP", &sink.smtp.port().to_string())
             .replace("FOLDER", folder.path().to_str().unwrap());
         let plan = Arc::from((spec.plan)(&mut Section::parse(&yaml)));
         let (outlets, mut taken) = mpsc::unbounded_channel();

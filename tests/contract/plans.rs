@@ -39,7 +39,10 @@ fn lists_are_sorted_and_names_are_told_apart() {
 fn every_example_is_taken_and_is_about_a_component() {
     fn check<P: ?Sized>(role: &str, specs: &[&'static Spec<P>]) {
         for spec in specs {
-            let yaml = super::example(role, spec.kind).replace("SINK_GRPC", "4317").replace("SINK_HTTP", "4318");
+            let yaml = super::example(role, spec.kind)
+                .replace("SINK_GRPC", "4317")
+                .replace("SINK_HTTP", "4318")
+                .replace("SINK_SMTP", "4318");
             let mut section = Section::parse(&yaml);
             let _plan = (spec.plan)(&mut section);
             assert_eq!(section.mistakes(), Vec::<String>::new(), "{role} {}", spec.kind);

@@ -1,4 +1,4 @@
-//! An OTLP destination that takes everything, or is told not to.
+//! A destination that takes everything, over OTLP, HTTP and SMTP, or is told not to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::{
         self as logs,
@@ -22,7 +21,8 @@ use opentelemetry_proto::tonic::collector::{
         trace_service_server::{TraceService, TraceServiceServer},
     },
 };
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tonic::{Request, Response};
 
 macro_rules! compressed {
@@ -36,6 +36,7 @@ macro_rules! compressed {
 pub struct Sink {
     pub http: SocketAddr,
     pub grpc: SocketAddr,
+    pub smtp: SocketAddr,
     /// Answers "unavailable" while it is set.
     pub refuses: Arc<AtomicBool>,
 }
@@ -54,10 +55,18 @@ impl Sink {
         let refuses = Arc::new(AtomicBool::new(false));
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sink = Sink { http: http.local_addr().unwrap(), grpc: grpc.local_addr().unwrap(), refuses };
-        let router = Router::new().route("/v1/{signal}", post(take)).with_state(Refuses(sink.refuses.clone()));
+        let smtp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let [a, b, c] = [&http, &grpc, &smtp].map(|listener| listener.local_addr().unwrap());
+        let sink = Sink { http: a, grpc: b, smtp: c, refuses };
+        let router = Router::new().fallback(take).with_state(Refuses(sink.refuses.clone()));
         tokio::spawn(async move { axum::serve(http, router).await.unwrap() });
         let own = Refuses(sink.refuses.clone());
+        let mail = own.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = smtp.accept().await {
+                tokio::spawn(take_mail(stream, mail.clone()));
+            }
+        });
         let server = tonic::transport::Server::builder()
             .add_service(compressed!(LogsServiceServer::new(own.clone())))
             .add_service(compressed!(MetricsServiceServer::new(own.clone())))
@@ -70,6 +79,27 @@ impl Sink {
 
 async fn take(State(refuses): State<Refuses>) -> StatusCode {
     if refuses.check().is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn take_mail(stream: TcpStream, refuses: Refuses) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let greeting: &[u8] = if refuses.check().is_ok() { b"220 sink\r\n" } else { b"421 told to\r\n" };
+    stream.write_all(greeting).await?;
+    let (mut line, mut in_data) = (String::new(), false);
+    loop {
+        line.clear();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let answer: &[u8] = match (in_data, line.as_str()) {
+            (true, ".\r\n") => b"250 taken\r\n",
+            (true, _) => continue,
+            (false, "DATA\r\n") => b"354 go on\r\n",
+            (false, _) => b"250 sink\r\n",
+        };
+        in_data = answer.starts_with(b"354");
+        stream.write_all(answer).await?;
+    }
 }
 
 #[tonic::async_trait]

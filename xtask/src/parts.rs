@@ -34,6 +34,7 @@ pub const PARTS: &[Part] = &[
     Part { name: "node", pins: "tests/peers/node/package.json", needs: &[&NODE, &NPM], install: node },
     Part { name: "prometheus", pins: "tests/peers/prometheus/go.mod", needs: &[&GO], install: prometheus },
     Part { name: "python", pins: "tests/peers/python/requirements.txt", needs: &[&PYTHON], install: python },
+    Part { name: "smtp", pins: "tests/peers/smtp/requirements.txt", needs: &[&PYTHON], install: python },
     Part {
         name: "victoriametrics",
         pins: "tests/peers/victoriametrics/go.mod",
