@@ -154,7 +154,8 @@ impl Channel for Command {
         };
         tracing::info!(channel, id, group, program, ?arguments, "audit: started");
         self.ran(notification);
-        let ended = run.to_end(input).await.map_err(|error| transient(format!("cannot start {program}: {error}")))?;
+        let ended =
+            run.until_ended(input).await.map_err(|error| transient(format!("cannot start {program}: {error}")))?;
         let Ended { outcome, output } = &ended;
         tracing::info!(channel, id, group, program, outcome = %ended.said(), output, "audit: ended");
         match outcome {

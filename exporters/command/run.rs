@@ -46,7 +46,7 @@ impl Drop for Group {
 }
 
 impl Run<'_> {
-    pub async fn to_end(self, input: Vec<u8>) -> std::io::Result<Ended> {
+    pub async fn until_ended(self, input: Vec<u8>) -> std::io::Result<Ended> {
         let mut child = tokio::process::Command::new(self.program)
             .args(self.arguments)
             .env_clear()

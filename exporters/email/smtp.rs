@@ -125,7 +125,11 @@ impl Server {
         let mut last = None;
         for address in addresses {
             match tokio::time::timeout(Duration::from_secs(10), TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Ok(stream)) => {
+                    // A dialogue of short lines: each is waited for.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
                 Ok(Err(error)) => last = Some(error.to_string()),
                 Err(_) => last = Some("no answer within 10 s".to_owned()),
             }

@@ -162,7 +162,7 @@ impl Channel for Slack {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
             message["metadata"] = body::metadata(notification);
-            self.into_thread(notification, &mut message);
+            self.place_in_thread(notification, &mut message);
         }
         let url = self.http.url(&url)?;
         self.pace.turn().await?;
@@ -189,7 +189,7 @@ impl Slack {
         }
     }
 
-    fn into_thread(&self, notification: &Notification, message: &mut Value) {
+    fn place_in_thread(&self, notification: &Notification, message: &mut Value) {
         let Some(threads) = &self.threads else { return };
         let threads = threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ts) = threads.get(&notification.group_key) {

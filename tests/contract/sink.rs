@@ -82,6 +82,7 @@ async fn take(State(refuses): State<Refuses>) -> StatusCode {
 }
 
 async fn take_mail(stream: TcpStream, refuses: Refuses) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let greeting: &[u8] = if refuses.check().is_ok() { b"220 sink\r\n" } else { b"421 told to\r\n" };
     stream.write_all(greeting).await?;
