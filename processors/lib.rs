@@ -2,7 +2,7 @@
 
 mod actions;
 mod aggregate;
-mod alerting;
+pub mod alerting;
 mod attributes;
 mod batch;
 mod cardinality_limiter;
@@ -48,7 +48,7 @@ pub const SPECS: &[&ProcessorSpec] = &[
 ];
 
 /// Connectors: what ends pipelines and begins others. Sorted by kind.
-pub const CONNECTORS: &[&ConnectorSpec] = &[&forward::SPEC, &routing::SPEC, &span_metrics::SPEC];
+pub const CONNECTORS: &[&ConnectorSpec] = &[&alerting::SPEC, &forward::SPEC, &routing::SPEC, &span_metrics::SPEC];
 
 #[cfg(test)]
 mod tests {

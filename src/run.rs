@@ -79,6 +79,7 @@ impl App {
         observe(&own, &status, stores.lake.as_ref());
         let mut offers = Offers::default();
         offers.put(alerts);
+        offers.put(Arc::new(status.clone()));
         if let Some(metrics) = own.own_metrics() {
             offers.put(Arc::new(metrics));
         }

@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("catchment-pipeline", &[]),
     ("catchment-receivers", &["catchment-pipeline"]),
-    ("catchment-processors", &["catchment-pipeline"]),
+    ("catchment-processors", &["catchment-pipeline", "catchment-storage"]),
     ("catchment-storage", &["catchment-pipeline"]),
     ("catchment-exporters", &["catchment-pipeline", "catchment-storage"]),
     ("catchment-dashboard", &["catchment-pipeline", "catchment-storage"]),

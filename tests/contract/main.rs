@@ -19,6 +19,11 @@ use catchment_pipeline::component::{Admission, Context, Offers};
 /// A configuration that works, of every component: role, kind, YAML. `SINK_*` are ports of servers that take
 /// everything, `FOLDER` is a folder of the test's own.
 const EXAMPLES: &[(&str, &str, &str)] = &[
+    (
+        "connector",
+        "alerting",
+        "{ evaluation_interval: 1s, rules: [{ metric: contract, condition: greater_than, threshold: 5, severity: page }] }",
+    ),
     ("connector", "forward", "{}"),
     ("connector", "routing", "{ table: [{ condition: '1 = 1', pipelines: [logs] }] }"),
     ("connector", "span_metrics", "{ metrics_flush_interval: 1s, dimensions: [{ name: http.route, default: none }] }"),
