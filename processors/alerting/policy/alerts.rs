@@ -96,10 +96,10 @@ impl Policy {
                 let goes_on = !old.is_resolved(now);
                 newer.acknowledged_by = old.acknowledged_by.clone().filter(|_| goes_on);
                 newer.groups.clone_from(&old.groups);
-                let bound_otherwise = old.bound != newer.bound;
+                let routed_anew = !goes_on || old.bound != newer.bound;
                 let known = if old.outside && newer.outside { old.merged(newer) } else { newer };
                 self.alerts.insert(fingerprint, known);
-                if bound_otherwise {
+                if routed_anew {
                     self.leave_groups(fingerprint);
                 }
             }

@@ -143,6 +143,7 @@ impl Policy {
         let resolved = of.resolved.iter().filter(|_| receiver.send_resolved);
         let resolved = resolved.filter_map(|fingerprint| alert(fingerprint, Status::Resolved));
         let mut alerts: Vec<_> = firing.chain(resolved).collect();
+        alerts.sort_by(|a, b| (a.status, &a.labels).cmp(&(b.status, &b.labels)));
         // Without `send_resolved` there may be nothing to say, but that it was said.
         let Some(first) = alerts.first() else { return };
         let status = first.status;

@@ -58,8 +58,6 @@ pub struct Counts {
     pub alerts_refused: u64,
     /// New silences that were refused because there are `max_silences`.
     pub silences_refused: u64,
-    /// Messages that were told in a digest, and not singly.
-    pub digested: u64,
 }
 
 impl Policy {

@@ -14,8 +14,6 @@ use super::settings::{Limit, Receiver, Settings};
 pub struct Outbox {
     /// In the order in which they were made; of one group and kind only the newest.
     waiting: VecDeque<Notification>,
-    /// Alerts in them.
-    alerts: usize,
     /// Messages that were taken apart because too much waits, and alerts that the digest only counts.
     folded: u64,
     left_out: u64,
@@ -69,13 +67,13 @@ impl Outbox {
         }
         let mut ordered: Vec<_> = kept.into_values().collect();
         ordered.sort_by_key(|(place, _)| *place);
-        self.alerts = 0;
+        let mut alerts = 0;
         for (_, notification) in ordered {
-            if self.alerts + notification.alerts.len() > most && !self.waiting.is_empty() {
+            if alerts + notification.alerts.len() > most && !self.waiting.is_empty() {
                 self.folded += 1;
                 self.left_out += notification.alerts.len() as u64 + notification.truncated_alerts;
             } else {
-                self.alerts += notification.alerts.len();
+                alerts += notification.alerts.len();
                 self.waiting.push_back(notification);
             }
         }
@@ -101,7 +99,7 @@ impl Digest {
             newest.extend(notification.alerts.into_iter().map(|alert| (alert.fingerprint.clone(), alert)));
         }
         let mut alerts: Vec<_> = newest.into_values().collect();
-        alerts.sort_by_key(|alert| alert.status);
+        alerts.sort_by(|a, b| (a.status, &a.labels).cmp(&(b.status, &b.labels)));
         let (common_labels, common_annotations) = common(&alerts);
         left_out += alerts.len().saturating_sub(settings.max_alerts_per_notification) as u64;
         alerts.truncate(settings.max_alerts_per_notification);
@@ -137,13 +135,12 @@ impl Policy {
                 continue;
             };
             let (single, digest) = outbox.release(at, limit);
-            out.extend(single);
+            out.extend(single.into_iter().map(|notification| Notification { at, ..notification }));
             outbox.compact(settings.max_alerts_per_notification);
             digests.extend(digest.map(|digest| digest.notification(at, name, &receiver, &settings)));
         }
         for mut digest in digests {
             digest.id = self.next_id(&digest.group_key, &digest.receiver, at);
-            self.counts.digested += digest.digest_of;
             out.push(digest);
         }
         self.outboxes.retain(|name, outbox| !outbox.is_idle(at, settings.receiver(name).limit));

@@ -119,7 +119,8 @@ fn times(mut section: Section) -> Option<(u32, u32)> {
         }
         parsed
     };
-    let (from, to) = (minute("start_time")?, minute("end_time")?);
+    let (from, to) = (minute("start_time"), minute("end_time"));
+    let (from, to) = (from?, to?);
     if from >= to {
         let mend = "for a night that goes past midnight write two: from 22:00 to 24:00, and from 00:00 to 06:00";
         section.mistake("end_time", "the time ends before it starts", mend);

@@ -5,8 +5,6 @@ mod interval;
 mod matchers;
 mod receiver;
 mod route;
-#[cfg(test)]
-mod tests;
 mod yaml;
 
 use std::collections::BTreeMap;
