@@ -28,7 +28,7 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     let path = request.uri().path();
     let origin = headers.get(header::ORIGIN).cloned();
     // Probes come under whatever name the platform gives, and learn nothing worth guarding.
-    let probe = matches!(path, "/healthz" | "/readyz");
+    let probe = matches!(path, "/healthz" | "/readyz" | "/-/healthy" | "/-/ready");
     let mut response = match rules.check(request.uri().authority(), headers, path.starts_with("/api/")) {
         Err(problem) if !probe => problem.into_response(),
         Ok(true) if request.method() == Method::OPTIONS => preflight(),
@@ -60,7 +60,7 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
 
 fn preflight() -> Response {
     let allow = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type, Accept"),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];

@@ -4,6 +4,7 @@
 //! bodies' size and time, concurrent and waiting queries, a query's time, memory and rows. `openapi.json` documents
 //! every path; a test holds it against real answers.
 
+mod alertmanager;
 mod assets;
 mod boards;
 mod catalog;
@@ -54,6 +55,9 @@ pub(crate) struct App {
     sources: Sources,
     live: Option<Arc<live::Hub>>,
     boards: Arc<boards::Boards>,
+    places: alertmanager::Places,
+    /// When it began to serve; nanoseconds.
+    since: i64,
 }
 
 impl App {
@@ -124,7 +128,16 @@ impl Dashboard {
             turns::Turns::new(settings.max_concurrent_queries, settings.max_queued_queries, settings.queue_timeout);
         let live = live::Hub::new(&settings, &sources, &shutdown);
         let rules = guard::Rules::new(&settings);
-        let app = App { settings, rules, turns, sources, live: live.clone(), boards };
+        let app = App {
+            settings,
+            rules,
+            turns,
+            sources,
+            live: live.clone(),
+            boards,
+            places: alertmanager::Places::default(),
+            since: alertmanager::now(),
+        };
         server.run(router(app), limits, shutdown).await;
         if let Some(live) = live {
             live.stop().await;
@@ -156,6 +169,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/pipeline", get(status::pipeline))
         .route("/api/v1/lake", get(status::lake))
         .route("/api/v1/openapi.json", get(status::openapi))
+        .merge(alertmanager::routes())
         .method_not_allowed_fallback(async || {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -84,9 +84,11 @@ struct Documented {
 
 impl Documented {
     async fn expect(&mut self, path: &str, status: u16, request: reqwest::RequestBuilder) {
-        let response = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        let method = request.method().as_str().to_lowercase();
+        let response = self.server.client.execute(request).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{path}");
-        let operation = self.document["paths"][path].as_object().expect(path).values().next().unwrap();
+        let operation = &self.document["paths"][path][&method];
         let documented = &operation["responses"][status.to_string()];
         assert!(documented.is_object(), "{path} answers with {status}, which is not documented");
         let documented = resolve(&self.document, documented);
@@ -94,6 +96,11 @@ impl Documented {
             for name in headers.as_object().unwrap().keys() {
                 assert!(response.headers().contains_key(name.as_str()), "{path} {status}: header {name}");
             }
+        }
+        if documented.get("content").is_none() {
+            assert_eq!(response.text().await.unwrap(), "", "{path} {status}: a body that is not documented");
+            self.seen.insert((path.to_owned(), status));
+            return;
         }
         let media = response.headers()["content-type"].to_str().unwrap().split(';').next().unwrap().to_owned();
         let schema = &documented["content"][&media]["schema"];
@@ -168,10 +175,12 @@ async fn every_documented_path_answers_as_documented() {
     let form = doc.server.client.post(format!("{}{query}", doc.server.url)).body("sql=x");
     doc.expect(query, 415, form).await;
 
+    alerts(&mut doc).await;
+
     let mut stopping = snapshot();
     stopping.ready = false;
     doc.server = start(super::settings(), None, stopping).await;
-    for path in ["/api/v1/metrics", "/api/v1/series", "/api/v1/labels", "/api/v1/lake", "/readyz"] {
+    for path in ["/api/v1/metrics", "/api/v1/series", "/api/v1/labels", "/api/v1/lake", "/readyz", "/-/ready"] {
         let request = doc.server.get(path);
         doc.expect(path, 503, request).await;
     }
@@ -181,4 +190,58 @@ async fn every_documented_path_answers_as_documented() {
     let paths = doc.document["paths"].as_object().unwrap();
     let asked = doc.seen.iter().filter(|(_, status)| *status == 200).map(|(path, _)| path).collect::<BTreeSet<_>>();
     assert_eq!(asked, paths.keys().collect::<BTreeSet<_>>(), "every documented path was asked");
+}
+
+/// Being Alertmanager.
+async fn alerts(doc: &mut Documented) {
+    let gets = [
+        "/api/v2/status",
+        "/api/v2/receivers",
+        "/api/v2/alerts",
+        "/api/v2/alerts/groups",
+        "/api/v2/silences",
+        "/api/v1/alerts",
+        "/api/v1/rules",
+    ];
+    for path in gets {
+        let request = doc.server.get(path);
+        doc.expect(path, 404, request).await;
+    }
+    doc.server.desk.open("alerting", crate::alertmanager::tests::StandIn::new());
+    for path in gets.into_iter().chain(["/-/healthy", "/-/ready"]) {
+        let request = doc.server.get(path);
+        doc.expect(path, 200, request).await;
+    }
+    let silence = json!({
+        "matchers": [{"name": "a", "value": "b", "isRegex": false}], "startsAt": "2026-01-01T00:00:00Z",
+        "endsAt": "2126-01-01T00:00:00Z", "createdBy": "me", "comment": "",
+    });
+    let acknowledgement = json!({"matchers": [{"name": "a", "value": "b", "isRegex": false}], "by": "me"});
+    for (path, schema, body) in [
+        ("/api/v2/alerts", "PostedAlert", json!([{"labels": {"a": "b"}, "startsAt": "2026-01-01T00:00:00Z"}])),
+        ("/api/v2/silences", "PostedSilence", silence),
+        ("/api/v1/alerts/acknowledge", "Acknowledgement", acknowledgement),
+    ] {
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+        check(&doc.document, &schema, body.get(0).unwrap_or(&body), path).unwrap();
+        let post = |doc: &Documented| doc.server.client.post(format!("{}{path}", doc.server.url));
+        let (good, bad, form) = (post(doc).json(&body), post(doc).json(&json!(7)), post(doc).body("x"));
+        let host = post(doc).json(&body).header("host", "evil.example");
+        doc.expect(path, 200, good).await;
+        doc.expect(path, 400, bad).await;
+        doc.expect(path, 415, form).await;
+        doc.expect(path, 403, host).await;
+    }
+    let one = "/api/v2/silence/{id}";
+    let silences = json_of(doc.server.get("/api/v2/silences").send().await.unwrap()).await;
+    let id = silences[0]["id"].as_str().unwrap().to_owned();
+    let url = format!("{}/api/v2/silence/{id}", doc.server.url);
+    let (get, delete) = (doc.server.client.get(&url), doc.server.client.delete(&url));
+    doc.expect(one, 200, get).await;
+    doc.expect(one, 200, delete).await;
+    for missing in
+        [doc.server.get("/api/v2/silence/x"), doc.server.client.delete(format!("{}/api/v2/silence/x", doc.server.url))]
+    {
+        doc.expect(one, 404, missing).await;
+    }
 }

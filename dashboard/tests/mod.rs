@@ -23,7 +23,7 @@ type Stream = BoxStream<'static, Result<RecordBatch, Problem>>;
 
 /// Answers `rows <n>` and whatever the statements below are; anything else is bad SQL.
 #[derive(Default)]
-struct Fake {
+pub(crate) struct Fake {
     /// `stall` sends one row, then waits for ever, `silent` sends none; dropping them is told here.
     dropped: Mutex<Option<oneshot::Sender<()>>>,
     begun: tokio::sync::Notify,
@@ -219,28 +219,30 @@ pub(crate) fn snapshot() -> Snapshot {
     }
 }
 
-struct Running {
-    url: String,
+pub(crate) struct Running {
+    pub(crate) url: String,
     address: SocketAddr,
-    client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
+    pub(crate) desk: Arc<Desk>,
     shutdown: CancellationToken,
     done: tokio::task::JoinHandle<()>,
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings { endpoint: "127.0.0.1:0".into(), ..Settings::default() }
 }
 
-async fn start(settings: Settings, lake: Option<Arc<Fake>>, snapshot: Snapshot) -> Running {
+pub(crate) async fn start(settings: Settings, lake: Option<Arc<Fake>>, snapshot: Snapshot) -> Running {
     // The client wants one, also where nothing is encrypted; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lake = lake.map(|lake| lake as Arc<dyn Data>);
-    let sources = Sources { status: Arc::new(move || snapshot.clone()), lake, alerts: Arc::default() };
+    let desk = Arc::<Desk>::default();
+    let sources = Sources { status: Arc::new(move || snapshot.clone()), lake, alerts: desk.clone() };
     let dashboard = Dashboard::bind(settings, sources).await.unwrap();
     let address = dashboard.address();
     let shutdown = CancellationToken::new();
     let done = tokio::spawn(dashboard.run(shutdown.clone()));
-    Running { url: format!("http://{address}"), address, client: reqwest::Client::new(), shutdown, done }
+    Running { url: format!("http://{address}"), address, client: reqwest::Client::new(), desk, shutdown, done }
 }
 
 async fn started() -> Running {
@@ -248,7 +250,7 @@ async fn started() -> Running {
 }
 
 impl Running {
-    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.client.get(format!("{}{path}", self.url))
     }
 
@@ -262,6 +264,6 @@ impl Running {
     }
 }
 
-async fn json_of(response: reqwest::Response) -> Value {
+pub(crate) async fn json_of(response: reqwest::Response) -> Value {
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
