@@ -24,6 +24,12 @@ pub fn prometheus() -> Option<PathBuf> {
     Some(find("prometheus")?.join("prometheus"))
 }
 
+/// The programs `alertmanager` and `amtool`.
+pub fn alertmanager() -> Option<(PathBuf, PathBuf)> {
+    let folder = find("alertmanager")?;
+    Some((folder.join("alertmanager"), folder.join("amtool")))
+}
+
 pub fn victoriametrics() -> Option<PathBuf> {
     Some(find("victoriametrics")?.join("victoria-metrics"))
 }

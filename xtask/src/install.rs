@@ -47,6 +47,25 @@ pub fn prometheus(folder: &Path) -> anyhow::Result<()> {
     program(folder, "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", "0")
 }
 
+/// Both of its programs, without its page: that is built by npm and not in the module, and the source wants it to be there.
+pub fn alertmanager(folder: &Path) -> anyhow::Result<()> {
+    const MODULE: &str = "github.com/prometheus/alertmanager";
+    go(folder, &["mod", "download", MODULE])?;
+    let mut list = go_command(folder, &["list", "-mod=mod", "-m", "-f", "{{.Dir}}", MODULE]);
+    let output = list.output().context("looking for Alertmanager's source")?;
+    let source = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    run(Command::new("cp").args(["-r", &source, "src"]).current_dir(folder))?;
+    run(Command::new("chmod").args(["-R", "u+w", "src"]).current_dir(folder))?;
+    let page = folder.join("src/ui/app/dist");
+    std::fs::create_dir_all(&page)?;
+    std::fs::write(page.join("index.html"), "built without its page\n")?;
+    go(folder, &["mod", "edit", &format!("-replace={MODULE}=./src")])?;
+    for name in ["alertmanager", "amtool"] {
+        program(folder, name, &format!("{MODULE}/cmd/{name}"), "0")?;
+    }
+    Ok(std::fs::remove_dir_all(folder.join("src"))?)
+}
+
 /// With C's zstd, as it is published: it writes faster than Go's, and smaller files.
 pub fn victoriametrics(folder: &Path) -> anyhow::Result<()> {
     program(folder, "victoria-metrics", "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", "1")

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::install::{browser, collector, go_modules, java, node, prometheus, python, victoriametrics, web};
+use crate::install::{
+    alertmanager, browser, collector, go_modules, java, node, prometheus, python, victoriametrics, web,
+};
 use crate::system::{CC, CHROMIUM, GO, JAVA, MAVEN, NODE, NPM, PYTHON, Tool};
 
 pub struct Part {
@@ -22,6 +24,7 @@ pub struct Part {
 
 /// Sorted by name.
 pub const PARTS: &[Part] = &[
+    Part { name: "alertmanager", pins: "tests/peers/alertmanager/go.mod", needs: &[&GO], install: alertmanager },
     Part {
         name: "browser",
         pins: "tests/peers/browser/package.json",
