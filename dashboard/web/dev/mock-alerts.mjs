@@ -50,7 +50,7 @@ const ALERTS = [
     value: 0.911,
     annotations: { summary: '/var/lib/postgresql of db-2 is 91.1% full' },
   }),
-  alert('CpuBusy', { host_name: 'web-3', severity: 'warning' }, 130, {
+  alert('CpuBusy', { host_name: 'birch', severity: 'warning' }, 130, {
     value: 0.97,
     acknowledgedBy: 'kim',
     annotations: { summary: 'system.cpu.utilization is 0.97, above 0.85' },
@@ -186,7 +186,7 @@ const groups = () => [
     lastEvaluation: iso(Date.now() - 7000),
     rules: [
       rule('DiskFull', DISK),
-      rule('CpuBusy', 'SELECT host_name, avg(value) AS value FROM "busy" WHERE $range GROUP BY host_name', {
+      rule('CpuBusy', 'SELECT host_name, avg(value) AS value FROM "cores" WHERE $range GROUP BY host_name', {
         thresholds: [0.85],
         window: 300,
         labels: { severity: 'warning' },
@@ -327,7 +327,7 @@ export function values(sql) {
     for (const [host, mountpoint, base] of [
       ['db-1', '/var', 0.9],
       ['db-2', '/var/lib/postgresql', 0.86],
-      ['web-3', '', 0.86],
+      ['birch', '', 0.86],
     ]) {
       columns.evaluated.push(at);
       columns.host_name.push(host);

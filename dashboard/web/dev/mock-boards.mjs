@@ -3,7 +3,7 @@ const panel = (title, chart, from, rest = {}) => ({
   title,
   chart,
   query: {
-    sql: `SELECT date_bin($step, ts) AS t, value FROM ${from} WHERE $range AND host IN $host`,
+    sql: `SELECT date_bin($step, ts) AS t, value FROM "${from}" WHERE $range AND host IN $host`,
     mode: rest.mode ?? 'series',
     min_step: rest.step,
   },

@@ -1,6 +1,6 @@
 // One panel: its query, the state that the result is in, and what can be done with it.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { Chart } from '../charts/Chart';
+import { type Band, Chart } from '../charts/Chart';
 import { DataTable } from '../charts/DataTable';
 import { SeriesTable } from '../charts/SeriesTable';
 import { watchVisibility } from '../charts/size';
@@ -12,6 +12,7 @@ import { EmptyState, ErrorState } from '../ui';
 import { Dialog } from '../ui/Dialog';
 import { Icon } from '../ui/Icon';
 import { Menu } from '../ui/Menu';
+import { useAlertBands } from './alert-bands';
 import { namesIn, type Panel, panelLimit, panelMode, panelQuery, type Variable } from './board';
 import { csvOf } from './csv';
 import { exploreHref } from './explore-link';
@@ -60,12 +61,15 @@ export function PanelView({ panel, variables, states }: PanelProps) {
     asked ? { sql, mode: panelMode(panel), lookback, minStep, limit, width: pixels, ...(hasVars && { vars }) } : null,
   );
   const frame = result.rows.value;
+  const overTime = panel.chart === 'line' || panel.chart === 'area' || panel.chart === 'stacked';
+  const bands = useAlertBands(asked && overTime ? sql : null, vars ?? {});
 
   const body = (
     <PanelBody
       panel={panel}
       result={result}
       frame={frame}
+      bands={bands}
       asTable={asTable}
       missing={'missing' in known ? known.missing : null}
       states={states}
@@ -154,12 +158,13 @@ interface BodyProps {
   readonly panel: Panel;
   readonly result: LiveResult;
   readonly frame: Frame | null;
+  readonly bands: readonly Band[];
   readonly asTable: boolean;
   readonly missing: Variable | null;
   readonly states: VariableStates;
 }
 
-function PanelBody({ panel, result, frame, asTable, missing, states }: BodyProps) {
+function PanelBody({ panel, result, frame, bands, asTable, missing, states }: BodyProps) {
   const state = result.state.value;
   const problem = result.error.value;
   const variable = missing ? states.value[missing.name] : undefined;
@@ -206,6 +211,7 @@ function PanelBody({ panel, result, frame, asTable, missing, states }: BodyProps
       series={series}
       colors={colors}
       thresholds={thresholds}
+      bands={bands}
       legend={legend}
       links={links}
       stepMs={result.stepMs.value}

@@ -1,6 +1,9 @@
 // What boards do with text that is not theirs: names, statements, files.
+
 import { describe, expect, it } from 'vitest';
 import { frameFrom } from '../live/frame.fixture';
+import type { HistoryEvent } from '../pages/alerts/history';
+import { isOf, unionOf } from './alert-bands';
 import { boardId } from './BoardPage';
 import { namesIn, panelMode } from './board';
 import { csvOf } from './csv';
@@ -85,5 +88,38 @@ describe('boards', () => {
     });
     expect(sourcesOf("SELECT 1 FROM metrics WHERE metric_name IN ('a', 'b')").metrics).toEqual(['a', 'b']);
     expect(sourcesOf('SELECT 1 FROM spans').tables).toEqual(['spans']);
+  });
+});
+
+describe('bands of alerts', () => {
+  const event = (fingerprint: string, at: number, change: HistoryEvent['change']): HistoryEvent => ({
+    at,
+    change,
+    fingerprint,
+    labels: {},
+    starts: at,
+    value: null,
+  });
+
+  it('are of all alerts together', () => {
+    const events = [
+      event('a', 100, 'firing'),
+      event('b', 150, 'firing'),
+      event('a', 200, 'resolved'),
+      event('b', 300, 'resolved'),
+    ];
+    expect(unionOf(events, { from: 0, to: 1000 })).toEqual([{ from: 100, to: 300, level: 'critical' }]);
+    const apart = [event('a', 100, 'pending'), event('a', 200, 'withdrawn'), event('b', 300, 'firing')];
+    expect(unionOf(apart, { from: 0, to: 400 })).toEqual([
+      { from: 100, to: 200, level: 'warning' },
+      { from: 300, to: 400, level: 'critical' },
+    ]);
+  });
+
+  it('are of what the board is of', () => {
+    expect(isOf({ host_name: 'a' }, { host: ['a', 'b'] })).toBe(true);
+    expect(isOf({ host_name: 'c' }, { host: ['a', 'b'] })).toBe(false);
+    expect(isOf({ host: 'c' }, { host: 'a' })).toBe(false);
+    expect(isOf({ device: 'c' }, { host: 'a' })).toBe(true);
   });
 });
