@@ -28,7 +28,7 @@ pub(crate) struct HttpPlan {
     tls: ClientTls,
     headers: BTreeMap<String, Secret>,
     auth: Auth,
-    proxy: Option<String>,
+    proxy: Option<Secret>,
     proxy_from_environment: bool,
 }
 
@@ -88,8 +88,8 @@ impl HttpPlan {
             }
             self.tls = tls;
         }
-        self.proxy = http.get::<String>("proxy_url").filter(|text| !text.is_empty());
-        if self.proxy.as_deref().is_some_and(|text| Url::parse(text).map_or(true, |url| !url.has_host())) {
+        self.proxy = http.get::<Secret>("proxy_url").filter(|text| !text.0.is_empty());
+        if self.proxy.as_ref().is_some_and(|text| Url::parse(&text.0).map_or(true, |url| !url.has_host())) {
             http.mistake("proxy_url", "is not an address", "write http://host:port");
         }
         self.proxy_from_environment = http.or("proxy_from_environment", false);
@@ -126,7 +126,9 @@ impl HttpPlan {
     fn proxies(&self) -> Vec<String> {
         let environment = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
         let environment = environment.iter().filter(|_| self.proxy_from_environment);
-        let named = environment.filter_map(|name| std::env::var(name).ok()).chain(self.proxy.clone());
+        let named = environment
+            .filter_map(|name| std::env::var(name).ok())
+            .chain(self.proxy.as_ref().map(|proxy| proxy.0.clone()));
         named.filter_map(|text| Url::parse(&text).ok()?.host_str().map(str::to_owned)).collect()
     }
 
@@ -140,7 +142,7 @@ impl HttpPlan {
             builder = builder.dns_resolver(Arc::new(Checked { exempt: self.proxies() }));
         }
         if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(Proxy::all(proxy).context("proxy_url")?);
+            builder = builder.proxy(Proxy::all(&proxy.0).context("proxy_url")?);
         } else if !self.proxy_from_environment {
             builder = builder.no_proxy();
         }

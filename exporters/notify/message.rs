@@ -175,7 +175,7 @@ pub(crate) fn span(alert: &NotifiedAlert) -> String {
         (_, 0, _) => String::new(),
         (Status::Resolved, from, to) if to > from => {
             let took = Duration::from_nanos(to.saturating_sub(from).unsigned_abs());
-            format!("from {} for {}", time(from), took_text(took))
+            format!("after {}, began {}", took_text(took), time(from))
         }
         (_, from, _) => format!("since {}", time(from)),
     }
@@ -239,6 +239,6 @@ mod tests {
         let alert =
             |status, starts_at, ends_at| NotifiedAlert { status, starts_at, ends_at, ..NotifiedAlert::default() };
         assert_eq!(span(&alert(Status::Firing, s, 0)), "since 1970-01-01 00:00:01 UTC");
-        assert_eq!(span(&alert(Status::Resolved, s, 3662 * s)), "from 1970-01-01 00:00:01 UTC for 1h 1m");
+        assert_eq!(span(&alert(Status::Resolved, s, 3662 * s)), "after 1h 1m, began 1970-01-01 00:00:01 UTC");
     }
 }

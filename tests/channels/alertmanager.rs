@@ -3,6 +3,9 @@
 use catchment_pipeline::alerts::{Alert, AlertEvent, Change, Event, Labels, time as instant};
 use catchment_pipeline::batch::Batch;
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
 use crate::http::{Seen, Server, keys, time, url};
 use crate::{NOW, channel, permanent, plan_or_mistakes, transient};
 
@@ -93,6 +96,66 @@ async fn every_one_of_a_cluster_is_told() {
     let sizes: Vec<_> = servers[1].bodies().iter().rev().take(3).map(|body| body.as_array().unwrap().len()).collect();
     assert_eq!(sizes, [88, 256, 256]);
     servers[1].satisfied();
+}
+
+struct Real(Child, String);
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The real one; `None`: it is not installed.
+fn real(folder: &std::path::Path) -> Option<Real> {
+    let program = crate::peers::find("alertmanager")?.join("alertmanager");
+    let config = folder.join("alertmanager.yml");
+    std::fs::write(&config, "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").unwrap();
+    let mut child = Command::new(program)
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.path={}", folder.join("data").display()))
+        .args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address=", "--log.format=json"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(&line).ok()?;
+        (entry["msg"] == "Listening on").then(|| entry["address"].as_str().unwrap_or_default().to_owned())
+    });
+    // It must not be held up by what nobody reads.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some(Real(child, address.expect("Alertmanager did not start")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_one_shows_what_fires_until_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(real) = real(folder.path()) else { return };
+    let yaml = format!("{{ url: 'http://{}', allow_private: true }}", real.1);
+    let alertmanager = channel("alertmanager", &yaml).await;
+    let shown = || async {
+        let url = format!("http://{}/api/v2/alerts", real.1);
+        let alerts: Vec<serde_json::Value> = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let mut shown: Vec<_> =
+            alerts.iter().map(|alert| alert["labels"]["host.name"].as_str().unwrap().to_owned()).collect();
+        shown.sort();
+        shown
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as i64;
+    let event = |host: &str, change: Change| {
+        let labels = Labels::new([("alertname", "DiskFull"), ("host.name", host)]);
+        let ends_at = if change == Change::Resolved { now - 1_000_000_000 } else { 0 };
+        let annotations = Labels::new([("summary", "<full> \u{1f4be}")]);
+        let alert = Alert { labels, annotations, starts_at: now - 60_000_000_000, ends_at, ..Alert::default() };
+        Event::Alert(AlertEvent { alert, change, value: None, group: String::new(), rule: String::new() })
+    };
+    alertmanager.export(&batch(&[event("ä", Change::Firing), event("b", Change::StillFiring)]), 1).await.unwrap();
+    assert_eq!(shown().await, ["b", "ä"]);
+    alertmanager.export(&batch(&[event("b", Change::Resolved)]), 2).await.unwrap();
+    assert_eq!(shown().await, ["ä"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 Usage: server.py FOLDER [--starttls | --implicit] [--auth]. FOLDER has cert.pem and key.pem; mails.jsonl is written there.
 Prints its port. unknown@ is refused for good, later@ for now. With --auth: user u, password "pässword", asked for.
-Ends when its standard input does.
+Ends when its standard input does. With CATCHMENT_MAILS=FOLDER in the environment the mails are kept there, to be looked at.
 """
 
 import csv
@@ -11,6 +11,7 @@ import email.policy
 import html.parser
 import io
 import json
+import os
 import pathlib
 import ssl
 import sys
@@ -80,7 +81,10 @@ class Handler:
         }
         with open(folder / "mails.jsonl", "a") as out:
             out.write(json.dumps(mail) + "\n")
-        (folder / "last.eml").write_bytes(envelope.content)
+        if "CATCHMENT_MAILS" in os.environ:
+            # For who wants to look at them.
+            name = f"{len(list(pathlib.Path(os.environ['CATCHMENT_MAILS']).iterdir())):03}.eml"
+            (pathlib.Path(os.environ["CATCHMENT_MAILS"]) / name).write_bytes(envelope.content)
         return "250 OK"
 
 
