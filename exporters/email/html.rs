@@ -147,7 +147,7 @@ fn card(notification: &Notification, alert: &NotifiedAlert) -> String {
         "<tr><td class=\"p\" style=\"padding:14px 24px 0;{FONT}\"><table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" \
          class=\"line\" style=\"border-top:1px solid #e6eaed\"><tr><td style=\"padding-top:14px\">\
          <div class=\"ink\" style=\"color:#16202a;font-size:15px;font-weight:600;line-height:1.4;word-break:break-word\">\
-         <span style=\"display:inline-block;width:9px;height:9px;border-radius:9px;background:#{color:06x};margin-right:8px;font-size:0;line-height:0;vertical-align:1px\">&nbsp;</span>{headline}</div>\
+         <span style=\"display:inline-block;width:9px;height:9px;border-radius:9px;background:#{color:06x};margin-right:8px;font-size:0;line-height:0;vertical-align:middle\">&nbsp;</span>{headline}</div>\
          <div class=\"soft\" style=\"margin-top:3px;color:#5f6b76;font-size:13px\">{state} {span}</div>\
          {description}{chips}{links}</td></tr></table></td></tr>",
         span = message::span(alert),
