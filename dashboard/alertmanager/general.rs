@@ -34,5 +34,5 @@ pub async fn status(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure>
 
 pub async fn receivers(State(app): State<Arc<App>>, Query(_): Query<Pairs>) -> Result<Json<Value>, Failure> {
     let view = Connectors::of(&app.sources.alerts)?.view();
-    Ok(Json(view.receivers.iter().map(|name| json!({"name": name})).collect()))
+    Ok(Json(view.receivers.iter().map(|name| json!({"name": name, "labels": {"name": name}})).collect()))
 }

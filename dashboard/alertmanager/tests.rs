@@ -295,7 +295,10 @@ async fn rules_are_prometheus() {
         (&status["config"]["original"], &status["cluster"]["status"]),
         (&json!("route: {}\n"), &json!("disabled"))
     );
-    assert_eq!(server.fetch("/api/v2/receivers").await.1, json!([{"name": "ops"}, {"name": "team"}]));
+    assert_eq!(
+        server.fetch("/api/v2/receivers").await.1,
+        json!([{"name": "ops", "labels": {"name": "ops"}}, {"name": "team", "labels": {"name": "team"}}])
+    );
 }
 
 #[tokio::test]
