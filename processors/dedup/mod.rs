@@ -13,7 +13,7 @@
 //!
 //! Log records are equal when resource, scope, severity, event name, body and attributes are. The first goes out, with the time it has
 //! and the time at which it was logged here as the observed one (the Collector stamps both anew), at the next full `interval` of the clock; sooner
-//! when `max_entries` or [`MAX_BYTES`] are held. `conditions` are OTTL, which we do not have: put `filter` or `routing` before.
+//! when `max_entries` or [`MAX_BYTES`] are held. `conditions` are SQL: records for which none of them holds go on at once, as they are.
 //! A metric point is known by series and time, a span by trace, span id and kind (client and server of Zipkin share an id). Records
 //! that do not come again are counted as `held` meanwhile; those taken out are `duplicate`s.
 
@@ -30,6 +30,7 @@ use catchment_pipeline::component::{Context, Out, ProcessorPlan, ProcessorSpec, 
 use catchment_pipeline::config::Section;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::sql::{self, Complaints, Failures, Frame};
 use crate::state::columns::Columns;
 use crate::state::nanos;
 use crate::state::seen::Seen;
@@ -49,8 +50,9 @@ pub static SPEC: ProcessorSpec = Spec {
     plan: |section| Box::new(Plan(Arc::new(read(section)))),
 };
 
-#[derive(Debug)]
 struct Settings {
+    /// Log records for which none holds go on as they are; none: all are counted.
+    conditions: Vec<sql::Program>,
     interval: Duration,
     count_attribute: String,
     /// Seconds east of UTC.
@@ -61,7 +63,15 @@ struct Settings {
 }
 
 fn read(section: &mut Section) -> Settings {
+    let mut conditions = Vec::new();
+    for text in section.or("conditions", Vec::<String>::new()) {
+        match sql::condition_for(&[sql::Rows::Of(Table::Logs)], &text) {
+            Ok(programs) => conditions.extend(programs),
+            Err(wrong) => section.mistake("conditions", wrong.what, wrong.mend),
+        }
+    }
     let settings = Settings {
+        conditions,
         interval: section.or("interval", Duration::from_secs(10)),
         count_attribute: section.or("log_count_attribute", "log_count".to_owned()),
         offset: section.get::<String>("timezone").map_or(Some(0), |zone| offset(&zone)).unwrap_or_else(|| {
@@ -80,13 +90,6 @@ fn read(section: &mut Section) -> Settings {
     }
     if !(1..=10_000_000).contains(&settings.max_entries) {
         section.mistake("max_entries", "so many are not held", "write a number from 1 to 10000000");
-    }
-    if section.get::<Vec<String>>("conditions").is_some_and(|conditions| !conditions.is_empty()) {
-        section.mistake(
-            "conditions",
-            "these are OTTL, which Catchment does not have",
-            "put a filter or routing before it",
-        );
     }
     settings
 }
@@ -107,11 +110,15 @@ impl ProcessorPlan for Plan {
     fn build(&self, context: Context) -> anyhow::Result<Stage> {
         let seen = || Seen::new(self.0.remember, self.0.max_entries);
         let (logs, points, spans) = (Logs::new(self.0.clone()), seen(), seen());
-        Ok(Stage::Relay(Box::new(Dedup { logs, points, spans, tally: context.tally })))
+        let complaints = Complaints::new(context.id);
+        let settings = self.0.clone();
+        Ok(Stage::Relay(Box::new(Dedup { settings, logs, points, spans, tally: context.tally, complaints })))
     }
 }
 
 struct Dedup {
+    settings: Arc<Settings>,
+    complaints: Complaints,
     logs: Logs,
     points: Seen,
     spans: Seen,
@@ -143,6 +150,37 @@ fn identities(table: Table, rows: &RecordBatch) -> Option<Vec<Option<i64>>> {
 }
 
 impl Dedup {
+    /// Records that are counted; those for which no condition holds go on.
+    fn conditioned(&self, batch: Batch, out: &mut Out) -> Option<Batch> {
+        let (false, Some(rows)) = (self.settings.conditions.is_empty(), batch.rows().table(Table::Logs)) else {
+            return Some(batch);
+        };
+        let (mut frame, mut failures) = (Frame::new(rows), Failures::default());
+        let mut counted = vec![false; rows.num_rows()];
+        for condition in &self.settings.conditions {
+            match condition.matches(&mut frame, sql::ErrorMode::Ignore, &mut failures) {
+                Ok(Some(held)) => held.set_indices().for_each(|row| counted[row] = true),
+                Ok(None) => {}
+                Err(error) => {
+                    failures.rows += rows.num_rows();
+                    failures.first.get_or_insert(sql::message(&error));
+                }
+            }
+        }
+        self.complaints.say("a condition failed for records, for which it does not hold", &failures);
+        if !counted.contains(&false) {
+            return Some(batch);
+        }
+        let counted = BooleanArray::from(counted);
+        let others = arrow::compute::not(&counted).ok()?;
+        let part = |mask: &BooleanArray| {
+            let rows = filter_record_batch(rows, mask).ok().filter(|rows| rows.num_rows() > 0)?;
+            Some(Batch::from_rows(Signal::Logs, Rows::new([(Table::Logs, rows)])))
+        };
+        part(&others).into_iter().for_each(|batch| out.push(batch));
+        part(&counted)
+    }
+
     /// Points or spans that did not come before.
     fn known(&mut self, batch: &Batch, now: i64) -> Option<Batch> {
         let seen = if batch.signal() == Signal::Traces { &mut self.spans } else { &mut self.points };
@@ -178,7 +216,9 @@ impl Relay for Dedup {
         let now = nanos(now);
         if batch.signal() == Signal::Logs {
             self.logs.flush_due(now, out);
-            self.logs.add(&batch, now, &self.tally, out);
+            if let Some(batch) = self.conditioned(batch, out) {
+                self.logs.add(&batch, now, &self.tally, out);
+            }
             self.tally.set_held(self.logs.held());
         } else if let Some(left) = self.known(&batch, now) {
             out.push(left);

@@ -127,6 +127,18 @@ fn points_and_spans_that_come_again() {
 }
 
 #[test]
+fn records_for_which_no_condition_holds_go_on() {
+    let yaml = "conditions: [\"body = 'failed'\", \"attributes['a'] = 'b'\"]";
+    let (mut stage, tally) = relay(&SPEC, yaml);
+    let twice = |body: &str, attributes: &[(&str, &str)]| [1, 2].map(|time| record(text(body), attributes, time));
+    let all = [twice("failed", &[]), twice("other", &[]), twice("other", &[("a", "b")])].concat();
+    let out = feed(&mut *stage, logs(all), at(1000.0));
+    assert_eq!(shown(&out), ["", ""], "as they came");
+    assert_eq!((tally.held(), tally.taken_out()["duplicate"]), (2, 2));
+    assert_eq!(shown(&finish(&mut *stage, at(1001.0))).len(), 2);
+}
+
+#[test]
 fn what_is_held_is_bounded() {
     let (mut stage, tally) = relay(&SPEC, "{ interval: 1h, max_entries: 10 }");
     let batch = logs((0..25).map(|i| record(text(&i.to_string()), &[], 1)).collect());
@@ -141,9 +153,15 @@ fn mistakes_say_what_to_do() {
         "{ interval: 0s, timezone: Mars, exclude_fields: [body], include_fields: [severity], conditions: [x], \
          log_count_attribute: '', max_entries: 0 }",
     );
-    for part in
-        ["in no time", "neither UTC", "whole body", "no field of a log record", "OTTL", "needs a name", "1 to 10000000"]
-    {
+    for part in [
+        "in no time",
+        "neither UTC",
+        "whole body",
+        "no field of a log record",
+        "no column x",
+        "needs a name",
+        "1 to 10000000",
+    ] {
         assert!(found.contains(part), "{part} in {found}");
     }
 }

@@ -4,12 +4,13 @@ use arrow::array::{Array, RecordBatch};
 use catchment_pipeline::batch::attributes::{self, Value};
 
 use super::policy::Leaf;
+use crate::sql::{ErrorMode, Failures, Frame};
 use crate::state::columns::Columns;
 
 const SAMPLED: i64 = 1;
 
 /// `None` when columns are missing, which a table of ours does not come to.
-pub fn found(leaves: &[Leaf], rows: &RecordBatch) -> Option<Vec<u64>> {
+pub fn found(leaves: &[Leaf], rows: &RecordBatch, failures: &mut Failures) -> Option<Vec<u64>> {
     let (status, flags) = (rows.int32("status_code")?, rows.int64("flags")?);
     let each = |of: &dyn Fn(&Leaf) -> bool| {
         leaves.iter().enumerate().fold(0u64, |all, (number, leaf)| all | u64::from(of(leaf)) << (number % 64))
@@ -25,7 +26,25 @@ pub fn found(leaves: &[Leaf], rows: &RecordBatch) -> Option<Vec<u64>> {
         let status = usize::try_from(*status).ok().and_then(|code| by_status.get(code)).copied().unwrap_or_default();
         attributes | resource | state | status | if flags & SAMPLED != 0 { flagged } else { 0 }
     });
-    Some(found.collect())
+    let mut found: Vec<u64> = found.collect();
+    let conditions = leaves.iter().enumerate().filter_map(|(number, leaf)| match leaf {
+        Leaf::Sql(conditions) => Some((number, conditions)),
+        _ => None,
+    });
+    let mut frame = Frame::new(rows);
+    for (number, conditions) in conditions {
+        for program in conditions.iter().flat_map(|condition| &condition.programs) {
+            match program.matches(&mut frame, ErrorMode::Ignore, failures) {
+                Ok(Some(spans)) => spans.set_indices().for_each(|row| found[row] |= 1 << (number % 64)),
+                Ok(None) => {}
+                Err(error) => {
+                    failures.rows += rows.num_rows();
+                    failures.first.get_or_insert(crate::sql::message(&error));
+                }
+            }
+        }
+    }
+    Some(found)
 }
 
 fn in_set(leaf: &Leaf, json: &str) -> bool {

@@ -16,7 +16,7 @@
 //! `drop` policies and `invert_match` make it wait. Spans that come later follow the decision, as long as it is remembered. Decisions are
 //! made at full seconds. Policies: `always_sample`, `and`, `boolean_attribute`, `bytes_limiting`, `composite`, `drop`, `latency`, `not`,
 //! `numeric_attribute`, `probabilistic` (the Collector's hash: the same traces are kept), `rate_limiting`, `span_count`, `status_code`,
-//! `string_attribute`, `trace_flags`, `trace_state`; `ottl_condition` is refused. Spans dropped are counted as `not_sampled`, those of
+//! `string_attribute`, `trace_flags`, `trace_state`, and in the place of `ottl_condition` `sql_condition` (one of its `conditions` holds for a span). Spans dropped are counted as `not_sampled`, those of
 //! a trace over `maximum_trace_size_bytes` as `trace_too_large`. Bytes are those of columns in memory. Held spans survive a crash.
 
 mod leaves;
@@ -33,6 +33,7 @@ use catchment_pipeline::batch::{Batch, Rows, Signal, Table};
 use catchment_pipeline::component::{Context, Out, ProcessorPlan, ProcessorSpec, Relay, Spec, Stability, Stage, Tally};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::sql::{Complaints, Failures};
 use crate::state::columns::Columns;
 use crate::state::held::{At, Held, restore_rows, save_rows};
 use crate::state::seen::Seen;
@@ -62,7 +63,7 @@ struct Plan(Arc<Settings>);
 
 impl ProcessorPlan for Plan {
     fn build(&self, context: Context) -> anyhow::Result<Stage> {
-        Ok(Stage::Relay(Box::new(Sampler::new(self.0.clone(), context.tally))))
+        Ok(Stage::Relay(Box::new(Sampler::new(self.0.clone(), context))))
     }
 }
 
@@ -77,6 +78,7 @@ struct Trace {
 struct Sampler {
     settings: Arc<Settings>,
     tally: Arc<Tally>,
+    complaints: Complaints,
     memory: Memory,
     /// By hash of the trace id, in order of arrival.
     traces: SeriesMap<Trace>,
@@ -92,10 +94,11 @@ struct Sampler {
 }
 
 impl Sampler {
-    fn new(settings: Arc<Settings>, tally: Arc<Tally>) -> Sampler {
+    fn new(settings: Arc<Settings>, context: Context) -> Sampler {
         Sampler {
             memory: settings.memory.clone(),
-            tally,
+            tally: context.tally,
+            complaints: Complaints::new(context.id),
             traces: SeriesMap::default(),
             held: Held::default(),
             waiting: 0,
@@ -112,7 +115,9 @@ impl Sampler {
     fn add(&mut self, rows: &RecordBatch, now: i64, out: &mut Out) -> Option<()> {
         let (ids, starts, ends) =
             (rows.ids("trace_id")?, rows.times("start_time_unix_nano")?, rows.times("end_time_unix_nano")?);
-        let found = leaves::found(&self.settings.leaves, rows)?;
+        let mut failures = Failures::default();
+        let found = leaves::found(&self.settings.leaves, rows, &mut failures)?;
+        self.complaints.say("a condition failed for spans, for which it does not hold", &failures);
         let roots = leaves::roots(rows);
         let row_bytes = (rows.get_array_memory_size() / rows.num_rows().max(1)).max(1) as u64;
         let (mut passes, mut waits, mut dropped) = (vec![false; rows.num_rows()], vec![false; rows.num_rows()], 0);

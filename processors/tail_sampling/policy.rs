@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use crate::sql::Program;
 use crate::state::snapshot::{Reader, Writer};
 
 /// Looked for in each span; once found, found for good.
@@ -27,6 +28,21 @@ pub enum Leaf {
     },
     /// The sampled flag.
     Flag,
+    /// One of several conditions.
+    Sql(Vec<Sql>),
+}
+
+/// A condition over spans.
+pub struct Sql {
+    pub text: String,
+    pub programs: Vec<Program>,
+}
+
+/// What it is told apart by, so that state is that of the same conditions.
+impl std::fmt::Debug for Sql {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.text)
+    }
 }
 
 #[derive(Debug)]

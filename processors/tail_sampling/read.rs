@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use catchment_pipeline::batch::Table;
 use catchment_pipeline::config::{ByteSize, Section};
 use regex::Regex;
 
-use super::policy::{Leaf, Limiter, Memory, Policy, Spent, Values};
+use super::policy::{Leaf, Limiter, Memory, Policy, Spent, Sql, Values};
+use crate::sql::{Rows, condition_for};
 
 #[derive(Debug)]
 pub struct Settings {
@@ -70,7 +72,7 @@ pub fn read(section: &mut Section) -> Settings {
     settings
 }
 
-const TYPES: [&str; 16] = [
+const TYPES: [&str; 17] = [
     "always_sample",
     "and",
     "boolean_attribute",
@@ -83,6 +85,7 @@ const TYPES: [&str; 16] = [
     "probabilistic",
     "rate_limiting",
     "span_count",
+    "sql_condition",
     "status_code",
     "string_attribute",
     "trace_flags",
@@ -97,7 +100,7 @@ fn policy_of(mut section: Section, leaves: &mut Vec<Leaf>, memory: &mut Memory, 
         section.mistake(
             "type",
             "Catchment has no OTTL",
-            "use string_attribute, numeric_attribute or status_code policies, joined by `and`",
+            "write type: sql_condition, sql_condition: { conditions: [\"status_code = 2 AND name LIKE '%order%'\"] }",
         );
         return None;
     }
@@ -204,6 +207,16 @@ fn simple(kind: &str, section: &mut Section, leaves: &mut Vec<Leaf>) -> Option<P
             let salt = section.or("hash_salt", String::new());
             let salt = if salt.is_empty() { "default-hash-seed".to_owned() } else { salt };
             Policy::Probabilistic { salt, threshold: (u64::MAX as f64 * (percent / 100.0)) as u64 }
+        }
+        "sql_condition" => {
+            let mut conditions = Vec::new();
+            for text in section.required::<Vec<String>>("conditions")? {
+                match condition_for(&[Rows::Of(Table::Spans)], &text) {
+                    Ok(programs) => conditions.push(Sql { text, programs }),
+                    Err(wrong) => section.mistake("conditions", wrong.what, wrong.mend),
+                }
+            }
+            leaf(leaves, Leaf::Sql(conditions), false)
         }
         "span_count" => Policy::SpanCount { min: section.or("min_spans", 0), max: section.or("max_spans", 0) },
         "status_code" => {

@@ -85,6 +85,16 @@ fn the_collectors_policies() {
             vec![with(vec![number("key1", 50)])],
             vec![with(vec![number("key1", 101)])],
         ),
+        (
+            "type: sql_condition, sql_condition: { conditions: [\"attributes['key2'] = 'value1' AND duration_ns > 4000000\", 'status_code = 2'] }",
+            vec![text("value2"), text("value1")],
+            vec![text("value2"), Span { end_time_unix_nano: 1_000_000_001, ..text("value1") }],
+        ),
+        (
+            "type: sql_condition, sql_condition: { conditions: ['status_code = 2'] }",
+            vec![span(1, 1, 1, 2, vec![])],
+            vec![plain(1)],
+        ),
         ("type: probabilistic, probabilistic: { sampling_percentage: 100 }", vec![plain(1)], vec![]),
         ("type: probabilistic, probabilistic: { sampling_percentage: 0 }", vec![], vec![plain(1)]),
         (
@@ -216,11 +226,12 @@ fn mistakes_say_what_to_do() {
     let found = mistakes(
         &SPEC,
         "{ num_traces: 0, policies: [{ name: a, type: ottl_condition, ottl_condition: {} }, { name: b, type: what }, \
-         { name: c, type: latency }, { type: always_sample }, { name: d, type: status_code, status_code: { status_codes: [BAD] } }, \
+         { name: s, type: sql_condition, sql_condition: { conditions: ['nome = 1'] } }, { name: c, type: latency }, { type: always_sample }, { name: d, type: status_code, status_code: { status_codes: [BAD] } }, \
          { name: e, type: composite, composite: { max_total_spans_per_second: 5, policy_order: [x] } }] }",
     );
     for part in [
         "no OTTL",
+        "nome",
         "\"what\" is no type",
         "nothing under \"latency\"",
         "\"name\" is required",
