@@ -154,6 +154,7 @@ fn router(app: App) -> Router {
         .route("/logs", get(assets::page))
         .route("/traces", get(assets::page))
         .route("/traces/{id}", get(assets::page))
+        .route("/alerts", get(assets::page))
         .route("/pipelines", get(assets::page))
         .route("/assets/{name}", get(assets::asset))
         .route("/healthz", get(status::healthz))

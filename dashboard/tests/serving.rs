@@ -233,7 +233,7 @@ async fn the_app_is_served_packed_and_cached() {
     let server = started().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let get = |path: &str| client.get(format!("{}{path}", server.url));
-    for path in ["/", "/boards/host", "/explore", "/logs", "/traces", "/traces/00ff", "/pipelines"] {
+    for path in ["/", "/boards/host", "/explore", "/logs", "/traces", "/traces/00ff", "/pipelines", "/alerts"] {
         let page = get(path).send().await.unwrap();
         assert_eq!(page.status(), 200, "{path}");
         let headers = page.headers().clone();
