@@ -81,7 +81,7 @@ fn quoted(conditions: &[Condition]) -> String {
 fn flow(route: &Route, is_root: bool) -> String {
     let mut keys = Vec::new();
     keys.extend(route.receiver.map(|name| format!("receiver: {name}")));
-    keys.extend(route.group_by.as_ref().map(|names| format!("group_by: {:?}", names)));
+    keys.extend(route.group_by.as_ref().map(|names| format!("group_by: {names:?}")));
     keys.extend(route.group_wait.map(|seconds| format!("group_wait: {seconds}s")));
     keys.extend(route.group_interval.map(|seconds| format!("group_interval: {seconds}s")));
     keys.extend(route.repeat_interval.map(|seconds| format!("repeat_interval: {seconds}s")));
