@@ -7,6 +7,7 @@ import './logs.mjs';
 import './traces.mjs';
 import './explore.mjs';
 import './pipelines.mjs';
+import './alerts.mjs';
 import './keyboard.mjs';
 import './looks.mjs';
 import './hostile.mjs';

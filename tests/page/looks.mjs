@@ -22,6 +22,7 @@ const PAGES = {
   Traces: '/traces?from=now-5m&to=now',
   Explore: `/explore?${new URLSearchParams({ sql: 'SELECT ts AS t, zone, value FROM "page.level" WHERE $range' })}`,
   'An answer as a table': `/explore?${new URLSearchParams({ sql: 'SELECT * FROM logs LIMIT 50', chart: 'table' })}`,
+  'Alerts, of which there are none': '/alerts',
   Pipelines: '/pipelines',
   'Pipelines as tables': '/pipelines?view=tables',
 };

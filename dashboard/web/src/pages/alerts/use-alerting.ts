@@ -33,7 +33,7 @@ export function useAlerting(grouped: boolean): Alerting {
   const reload = useRef(() => {});
   const present = alerting.value;
   useEffect(() => {
-    if (alerting.peek() === false) void lookForAlerting();
+    if (alerting.peek() !== true) void lookForAlerting();
   }, []);
   useEffect(() => {
     if (present !== true) return;
