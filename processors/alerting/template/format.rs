@@ -1,5 +1,8 @@
 //! Numbers and values as Go prints them.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 use super::eval::Value;
 
 /// Digits and spaces that one directive may ask for.
@@ -85,6 +88,15 @@ struct Directive {
     precision: Option<usize>,
 }
 
+/// At most [`WIDEST`]; no digits: zero.
+fn number(chars: &mut Peekable<Chars<'_>>) -> usize {
+    let mut number = 0;
+    while let Some(digit) = chars.next_if(char::is_ascii_digit) {
+        number = (number * 10 + digit.to_digit(10).unwrap_or_default() as usize).min(WIDEST);
+    }
+    number
+}
+
 /// Go's `Sprintf`. What does not fit stands in the text as Go puts it.
 pub fn printf(format: &str, arguments: &[Value]) -> String {
     let (mut out, mut arguments) = (String::new(), arguments.iter());
@@ -104,20 +116,9 @@ pub fn printf(format: &str, arguments: &[Value]) -> String {
                 _ => directive.space = true,
             }
         }
-        let mut number = || {
-            let mut number = 0usize;
-            while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                number = (number * 10 + digit.to_digit(10).unwrap_or_default() as usize).min(WIDEST);
-            }
-            number
-        };
-        directive.width = number();
+        directive.width = number(&mut chars);
         if chars.next_if_eq(&'.').is_some() {
-            let mut precision = 0usize;
-            while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                precision = (precision * 10 + digit.to_digit(10).unwrap_or_default() as usize).min(WIDEST);
-            }
-            directive.precision = Some(precision);
+            directive.precision = Some(number(&mut chars));
         }
         match chars.next() {
             None => out.push_str("%!(NOVERB)"),

@@ -70,7 +70,7 @@ pub fn parse(source: &str) -> Result<Vec<Node>, String> {
     let (nodes, end) = parser.block(0, 0)?;
     match end {
         End::File => Ok(nodes),
-        End::End => Err("unexpected {{end}}".to_owned()),
+        End::Closed => Err("unexpected {{end}}".to_owned()),
         End::Else(_) => Err("unexpected {{else}}".to_owned()),
     }
 }
@@ -252,7 +252,7 @@ fn quoted(text: &str) -> Result<(Token, &str), String> {
 /// How a block ended.
 enum End {
     File,
-    End,
+    Closed,
     /// With what follows the word.
     Else(Vec<Token>),
 }
@@ -289,7 +289,7 @@ impl Parser {
                 "end" | "else" => {
                     self.variables.truncate(known);
                     return match keyword {
-                        "end" if after.is_empty() => Ok((nodes, End::End)),
+                        "end" if after.is_empty() => Ok((nodes, End::Closed)),
                         "end" => Err("unexpected words after end".to_owned()),
                         _ => Ok((nodes, End::Else(after.to_vec()))),
                     };
@@ -331,11 +331,11 @@ impl Parser {
         let (nodes, end) = self.block(depth + 1, loops)?;
         match end {
             End::File => Err("unexpected end of the text: {{end}} is missing".to_owned()),
-            End::End => Ok((nodes, Vec::new())),
+            End::Closed => Ok((nodes, Vec::new())),
             End::Else(after) if after.is_empty() => {
                 let (otherwise, end) = self.block(depth + 1, outer_loops)?;
                 match end {
-                    End::End => Ok((nodes, otherwise)),
+                    End::Closed => Ok((nodes, otherwise)),
                     End::File => Err("unexpected end of the text: {{end}} is missing".to_owned()),
                     End::Else(_) => Err("expected {{end}}, found {{else}}".to_owned()),
                 }
@@ -363,14 +363,14 @@ impl Parser {
             arms.push((pipeline, nodes));
             match end {
                 End::File => return Err("unexpected end of the text: {{end}} is missing".to_owned()),
-                End::End => {
+                End::Closed => {
                     self.variables.truncate(known);
                     return Ok(Node::If(arms, Vec::new()));
                 }
                 End::Else(after) => match after.split_first() {
                     None => {
                         let (otherwise, end) = self.block(depth + 1, loops)?;
-                        if !matches!(end, End::End) {
+                        if !matches!(end, End::Closed) {
                             return Err("expected {{end}}".to_owned());
                         }
                         return Ok(Node::If(arms, otherwise));
