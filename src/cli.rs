@@ -62,6 +62,23 @@ pub enum Command {
     Query(Query),
     /// Look at the lake's files and keep them in order, beside a running instance or without one
     Lake(Lake),
+    /// Check rule files of alerts, and run their unit tests
+    #[command(subcommand)]
+    Rules(RulesCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// List every mistake in rule files; exit code 1 when there is one
+    Check {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run unit tests in promtool's format, with SQL for expressions; exit code 1 when one fails
+    Test {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -11,6 +11,7 @@ mod memory;
 mod open_files;
 mod query;
 mod reload;
+mod rules;
 mod run;
 mod servers;
 mod signals;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::PrintConfig { mode } => inspect::print_config(&cli.source, mode),
         Command::Query(query) => query::run(&query, &cli.source),
         Command::Lake(lake) => lake::run(&lake, &cli.source),
+        Command::Rules(command) => rules::run(&command),
     };
     exit.unwrap_or_else(|error| {
         cli::complain(&format!("catchment: {error:#}"));

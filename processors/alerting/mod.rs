@@ -25,6 +25,7 @@ mod policy;
 mod rules;
 mod settings;
 mod template;
+pub mod unit;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;

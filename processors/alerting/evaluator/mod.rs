@@ -7,6 +7,8 @@
 mod ask;
 mod group;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,14 +27,15 @@ use super::Shared;
 use crate::state::nanos;
 use group::Watch;
 
+pub use ask::{Question, ask};
+
 /// Queries of rules at a time.
 const QUERIES: usize = 4;
 /// Between two evaluations of a group that data brings about.
 pub const PAUSE: Duration = Duration::from_secs(1);
 /// The connector is told at least so often that the process is there.
 const ALIVE: Duration = Duration::from_secs(15);
-/// The lake reads the log again after a restart: when nothing came for so long, it has all.
-const SETTLED: Duration = Duration::from_secs(2);
+const READY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub struct Source {
@@ -61,15 +64,10 @@ impl Source {
         Ok(Source { id: context.id, shared, lake, desk, status, as_data_arrives })
     }
 
-    /// The lake has what the log had when this began.
-    async fn caught_up(&self, lake: &Lake) {
-        let last = self.status.as_ref().map_or(0, |status| status.snapshot().log.last);
-        let mut changes = lake.changes();
-        while *changes.borrow_and_update() < last {
-            // Nothing came: the rest of the log is not for the lake.
-            if !matches!(timeout(SETTLED, changes.changed()).await, Ok(Ok(()))) {
-                return;
-            }
+    /// SQL sees all that was acknowledged before the start: what is only not read again yet must not look as if it were gone.
+    async fn caught_up(&self) {
+        while self.status.as_ref().is_some_and(|status| !status.ready()) {
+            sleep(READY).await;
         }
     }
 
@@ -81,7 +79,7 @@ impl Source {
         let _ = timeout(PATIENCE, heard.wait_for(|heard| *heard >= begun)).await;
         let mut tasks = JoinSet::new();
         if let Some(lake) = &self.lake {
-            let _ = timeout(PATIENCE, self.caught_up(lake)).await;
+            self.caught_up().await;
             let queries = Arc::new(Semaphore::new(QUERIES));
             for group in self.shared.groups.iter().filter(|group| !group.rules.is_empty()) {
                 let (shared, lake) = (self.shared.clone(), lake.clone());

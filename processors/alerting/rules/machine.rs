@@ -226,6 +226,14 @@ impl Machine {
         alerts
     }
 
+    /// Labels and annotations of what fires under this name, without external labels.
+    pub fn firing(&self, name: &str) -> Vec<(Labels, Labels)> {
+        let active = self.rules.iter().flat_map(|rule| rule.active.values());
+        let firing = active.filter(|active| active.state == State::Firing);
+        let named = firing.filter(|active| active.labels.get(Alert::NAME) == Some(name));
+        named.map(|active| (active.labels.clone(), active.annotations.clone())).collect()
+    }
+
     pub fn groups(&self) -> Vec<RuleGroupView> {
         let group = |head: &GroupHead| {
             let rules = self.rules.get(head.rules.clone()).unwrap_or_default();

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::rules::{Global, Group, Rule};
 use crate::state::length;
 
-pub use files::{Loaded, load};
+pub use files::{Loaded, load, read_file};
 
 /// Rules of one connector.
 const MAX_RULES: usize = 10_000;
