@@ -120,7 +120,7 @@ fn main() {
     });
 }
 
-/// The lake, flushed once a minute as in life and then merged; and how many samples it has.
+/// The lake, flushed once a minute as in life and then merged and rolled up; and how many samples it has.
 fn lake(setting: &Setting) -> (Lake, u64) {
     let (folder, mark, filled) = setting.store("lake");
     let options = Options { flush_interval: Duration::from_secs(86_400), flush_size: 1 << 40, ..Options::new(&folder) };
@@ -140,6 +140,11 @@ fn lake(setting: &Setting) -> (Lake, u64) {
     let report = lake.compact(Compact::All).unwrap();
     if report.merges > 0 {
         println!("{} merges of {} files took {:?}", report.merges, report.files_merged, started.elapsed());
+    }
+    let started = Instant::now();
+    let report = lake.roll_up(true).unwrap();
+    if report.rollups > 0 {
+        println!("{} rollups took {:?}", report.rollups, started.elapsed());
     }
     let samples = lake.stats().tables.iter().find(|table| table.name == "metrics").unwrap().file_rows;
     (lake, samples)
@@ -173,26 +178,29 @@ async fn ask_all(setting: &Setting, lake: &Lake, servers: &[Server]) {
     let mut duckdb = peers::python().map(|python| DuckDb::start(&python, &folder));
     println!("median of {ROUNDS} in turn, milliseconds (rows or samples of the answer)");
     for question in questions::questions(setting.end(), setting.hours) {
-        let mut times = vec![Vec::new(); 2 + servers.len()];
+        let mut times = vec![Vec::new(); 3 + servers.len()];
         let mut counts = vec![0; times.len()];
         for _ in 0..=ROUNDS {
-            let started = Instant::now();
-            let rows = lake.query(&question.ours, QueryLimits::default()).await.unwrap().collect().await.unwrap();
-            times[0].push(started.elapsed());
-            counts[0] = rows.iter().map(|rows| rows.num_rows()).sum();
+            for (n, rollups) in [(0, true), (1, false)] {
+                let started = Instant::now();
+                let limits = QueryLimits { rollups, ..QueryLimits::default() };
+                let rows = lake.query(&question.ours, limits).await.unwrap().collect().await.unwrap();
+                times[n].push(started.elapsed());
+                counts[n] = rows.iter().map(|rows| rows.num_rows()).sum();
+            }
             if let Some(duckdb) = &mut duckdb {
                 let (took, rows) = tokio::task::block_in_place(|| duckdb.ask(&question.duckdb));
-                times[1].push(took);
-                counts[1] = rows;
+                times[2].push(took);
+                counts[2] = rows;
             }
             for (n, server) in servers.iter().enumerate() {
                 let (took, body) = server.ask(&question.promql).await;
-                times[n + 2].push(took);
-                counts[n + 2] = servers::samples(&body);
+                times[n + 3].push(took);
+                counts[n + 3] = servers::samples(&body);
             }
         }
         println!("{}", question.name);
-        let names = ["catchment", "DuckDB"].into_iter().chain(servers.iter().map(|server| server.name));
+        let names = ["catchment", "by rows only", "DuckDB"].into_iter().chain(servers.iter().map(|server| server.name));
         let mut ours = None;
         for ((name, times), count) in names.zip(&mut times).zip(counts).filter(|((_, times), _)| !times.is_empty()) {
             let median = median(times);

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 //! How long queries over a lake of hundreds of files take, planning and running apart. `cargo bench -p catchment-storage
 //! --bench reads [-- FILTER]`; BENCH_LAKE names a folder to keep the lake in and to use again, BENCH_MEMORY the MiB that a query
-//! has, BENCH_EXPLAIN prints what each did (`spill_count`, rows, pages left out).
+//! has, BENCH_EXPLAIN prints what each did (`spill_count`, rows, pages left out), BENCH_SQL asks that instead, with rollups and without.
 //!
 //! 100 hosts with 20 metrics of 5 series each, a point each 15 s for two hours: 4.8 million points in 480 files, one a
 //! point of time; and once more when those are merged.
@@ -84,10 +84,21 @@ fn main() {
         ),
         ("last point of every series, latest", "SELECT ts, metric_name, host_name, attributes, value FROM latest".to_owned()),
     ];
+    let asked = std::env::var("BENCH_SQL").ok();
+    if let Some(sql) = &asked {
+        for rollups in [true, false] {
+            let what = if rollups { "asked" } else { "asked, without rollups" };
+            measure(&lake, &runtime, what, sql, rollups);
+            if std::env::var_os("BENCH_EXPLAIN").is_some() {
+                explain(&lake, &runtime, sql);
+            }
+        }
+        return;
+    }
     let whole = whole();
     let queries = queries.iter().chain(&whole).filter(|(what, _)| what.contains(only.as_str())).collect::<Vec<_>>();
     for (what, sql) in &queries {
-        measure(&lake, &runtime, what, sql);
+        measure(&lake, &runtime, what, sql, true);
         if std::env::var_os("BENCH_EXPLAIN").is_some() {
             explain(&lake, &runtime, sql);
         }
@@ -96,7 +107,7 @@ fn main() {
     lake.compact(Compact::All).unwrap();
     println!("merged in {:?}, {} files", started.elapsed(), lake.stats().tables[0].files);
     for (what, sql) in &queries {
-        measure(&lake, &runtime, what, sql);
+        measure(&lake, &runtime, what, sql, true);
         if std::env::var_os("BENCH_EXPLAIN").is_some() {
             explain(&lake, &runtime, sql);
         }
@@ -130,19 +141,24 @@ fn whole() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn limits() -> QueryLimits {
+fn limits(rollups: bool) -> QueryLimits {
     let mib = std::env::var("BENCH_MEMORY").ok().map(|mib| mib.parse::<usize>().unwrap());
     let default = QueryLimits::default();
-    QueryLimits { memory: mib.map_or(default.memory, |mib| mib << 20), deadline: Duration::from_secs(600), ..default }
+    QueryLimits {
+        memory: mib.map_or(default.memory, |mib| mib << 20),
+        deadline: Duration::from_secs(600),
+        rollups,
+        ..default
+    }
 }
 
-fn measure(lake: &Lake, runtime: &tokio::runtime::Runtime, what: &str, sql: &str) {
+fn measure(lake: &Lake, runtime: &tokio::runtime::Runtime, what: &str, sql: &str, rollups: bool) {
     let (mut plans, mut all, mut rows) = (Vec::new(), Vec::new(), 0);
     let runs = if what.starts_with("spills") { FEW_RUNS } else { RUNS };
     for _ in 0..runs {
         let started = Instant::now();
         let answer = runtime.block_on(async {
-            let query = lake.query(sql, limits()).await?;
+            let query = lake.query(sql, limits(rollups)).await?;
             plans.push(started.elapsed());
             query.collect().await
         });
@@ -169,7 +185,7 @@ fn measure(lake: &Lake, runtime: &tokio::runtime::Runtime, what: &str, sql: &str
 /// BENCH_EXPLAIN prints what a query did.
 fn explain(lake: &Lake, runtime: &tokio::runtime::Runtime, sql: &str) {
     let sql = format!("EXPLAIN ANALYZE {sql}");
-    let answer = runtime.block_on(async { lake.query(&sql, limits()).await?.collect().await });
+    let answer = runtime.block_on(async { lake.query(&sql, limits(true)).await?.collect().await });
     match answer {
         Ok(answer) => println!("{}", arrow::util::pretty::pretty_format_batches(&answer).unwrap()),
         Err(error) => println!("{}", error.message),

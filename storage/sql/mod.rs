@@ -1,7 +1,8 @@
 //! SQL over one snapshot of the lake, for people we do not know: read-only and bounded.
 //!
 //! `guard` refuses before planning, `engine` plans and runs on threads of its own, `tables` and `views` are what SQL
-//! sees, `scan` unites hot rows with files, `wanted`, `prune` and `lookup` leave out what cannot hold what is asked for,
+//! sees, `scan` unites hot rows with files, `wanted`, `prune`, `lookup` and `named` leave out what cannot hold
+//! what is asked for,
 //! `spill` lets sorts stay inside their memory, `latest` is the table of that name, `rollup` reads rollups in the place of rows,
 //! `increase` computes what points added to those before them. `template` makes SQL from what boards and live queries write.
 
@@ -13,6 +14,7 @@ mod guard;
 mod increase;
 mod latest;
 mod lookup;
+mod named;
 mod projections;
 mod prune;
 mod reads;

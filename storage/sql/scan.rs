@@ -14,12 +14,15 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -29,6 +32,7 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 
 use super::TableSnapshot;
 use super::lookup::find;
+use super::named;
 use super::prune::prune;
 use super::wanted::Wanted;
 use crate::convert::{day, ts};
@@ -57,7 +61,13 @@ impl TableProvider for LakeScan {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        // What `scan_hot` and `named` see to.
+        let exact = |filter: &&Expr| named::names(filter).is_some();
+        let of = |filter| match exact(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(of).collect())
     }
 
     async fn scan(
@@ -75,7 +85,7 @@ impl TableProvider for LakeScan {
             wanted.series = Some(Arc::new(found.series));
         }
         let hot = self.scan_hot(session, &wanted, projection, limit)?;
-        match (hot, self.scan_files(session, &wanted, projection, &filters, limit)?) {
+        match (hot, self.scan_files(session, &wanted, projection, &filters, limit).await?) {
             (Some(hot), Some(files)) => UnionExec::try_new(vec![hot, files]),
             (Some(one), None) | (None, Some(one)) => Ok(one),
             (None, None) => Ok(Arc::new(EmptyExec::new(self.projected(projection)?.1))),
@@ -92,7 +102,7 @@ impl LakeScan {
         Ok((columns, schema))
     }
 
-    fn scan_files(
+    async fn scan_files(
         &self,
         session: &dyn Session,
         wanted: &Wanted,
@@ -104,7 +114,8 @@ impl LakeScan {
         if files.is_empty() {
             return Ok(None);
         }
-        let groups = groups(self.table.table.name(), &files, session.config().target_partitions());
+        let partitions = session.config().target_partitions();
+        let groups = groups(self.table.table.name(), &files, partitions);
         let sql = &self.table.layout.sql;
         let date = sql.fields().len() - 1;
         let in_file = sql.project(&(0..date).collect::<Vec<_>>())?;
@@ -119,20 +130,50 @@ impl LakeScan {
             environment.object_store(&url)?,
             environment.cache_manager.get_file_metadata_cache(),
         );
-        let mut source = ParquetSource::new(schema)
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(reader));
+        let reader: Arc<dyn ParquetFileReaderFactory> = Arc::new(reader);
+        let found = wanted.series.as_ref().and(filters.last());
+        let name = filters.iter().flat_map(split_conjunction).filter(|filter| named::names(filter).is_some());
+        let name = name.cloned().collect::<Vec<_>>();
+        let source = |condition: Option<Expr>| -> Result<Arc<ParquetSource>> {
+            let source = ParquetSource::new(schema.clone())
+                .with_table_parquet_options(options.clone())
+                .with_parquet_file_reader_factory(reader.clone());
+            Ok(Arc::new(match condition {
+                Some(condition) => {
+                    let condition = session.create_physical_expr(condition, &DFSchema::try_from(sql.clone())?)?;
+                    source.with_predicate(condition)
+                }
+                None => source,
+            }))
+        };
+        let scan = |groups: Vec<FileGroup>, condition: Option<Expr>| -> Result<Arc<dyn ExecutionPlan>> {
+            let config = FileScanConfigBuilder::new(url.clone(), source(condition)?)
+                .with_file_groups(groups)
+                .with_projection_indices(projection.cloned())?
+                .with_limit(limit)
+                .build();
+            Ok(DataSourceExec::from_data_source(config))
+        };
         // Stands before what the planner adds: text is looked at only in rows that it leaves.
-        if let Some(found) = wanted.series.as_ref().and(filters.last()) {
-            let found = session.create_physical_expr(found.clone(), &DFSchema::try_from(sql.clone())?)?;
-            source = source.with_predicate(found);
+        let one_name = name.len() == 1;
+        let all = conjunction(found.cloned().into_iter().chain(name));
+        // With one partition rows come in the order in which they lie.
+        let sure = match wanted.values(named::NAME).filter(|_| one_name && partitions > 1) {
+            Some(names) => named::sure(&groups, names, &*reader).await?,
+            None => None,
+        };
+        let Some(files) = sure else { return scan(groups, all).map(Some) };
+        let (sure, unsure) = named::shares(&files, partitions);
+        let scans = [(sure, found.cloned()), (unsure, all)].into_iter().filter(|(groups, _)| !groups.is_empty());
+        let mut scans = scans.map(|(groups, condition)| scan(groups, condition)).collect::<Result<Vec<_>>>()?;
+        match (scans.pop(), scans.is_empty()) {
+            (Some(one), true) => Ok(Some(one)),
+            (Some(last), false) => {
+                scans.push(last);
+                UnionExec::try_new(scans).map(Some)
+            }
+            (None, _) => Ok(None),
         }
-        let config = FileScanConfigBuilder::new(url, Arc::new(source))
-            .with_file_groups(groups)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
-        Ok(Some(DataSourceExec::from_data_source(config)))
     }
 
     fn scan_hot(

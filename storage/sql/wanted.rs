@@ -147,7 +147,7 @@ fn literal(expr: &Expr) -> Option<&str> {
 }
 
 /// A column that must be one of some strings: `=`, `IN`, or an OR of those.
-fn strings(expr: &Expr) -> Option<(&str, BTreeSet<&str>)> {
+pub(super) fn strings(expr: &Expr) -> Option<(&str, BTreeSet<&str>)> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match column(left) {
             Some(column) => Some((column, BTreeSet::from([literal(right)?]))),

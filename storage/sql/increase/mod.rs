@@ -198,9 +198,11 @@ fn with_columns(input: &LogicalPlan, wanted: &[Expr]) -> Result<LogicalPlan> {
         Ok(computed?.data)
     };
     let exprs = asked.exprs.into_iter().map(&mut computed).collect::<Result<Vec<_>>>()?;
-    let conditions = asked.conditions.iter().cloned().map(&mut computed).collect::<Result<Vec<_>>>()?;
+    let below = before_and_within(raw, &asked.conditions, &asked.scan.table_name);
+    let above = asked.conditions.iter().filter(|condition| !below.contains(condition));
+    let conditions = above.cloned().map(&mut computed).collect::<Result<Vec<_>>>()?;
     let scan = LogicalPlanBuilder::scan(asked.scan.table_name.clone(), asked.scan.source.clone(), None)?;
-    let scan = match conjunction(before_and_within(raw, &asked.conditions, &asked.scan.table_name)) {
+    let scan = match conjunction(below) {
         Some(condition) => scan.filter(condition)?,
         None => scan,
     };
