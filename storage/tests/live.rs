@@ -161,10 +161,10 @@ fn files_are_pruned_by_a_range() {
         lake.flush().unwrap();
     }
     let files = |sql: &str, window: &Window| {
-        ask(&lake, &format!("EXPLAIN {}", render(sql, window, &Variables::new())))
-            .join("\n")
-            .matches(".parquet")
-            .count()
+        let plan = ask(&lake, &format!("EXPLAIN {}", render(sql, window, &Variables::new()))).join("\n");
+        // Each partition may name a file.
+        let files = plan.split(['[', ',', ' ']).filter_map(|word| word.split_once(".parquet"));
+        files.map(|(name, _)| name.to_owned()).collect::<std::collections::BTreeSet<_>>().len()
     };
     let sql = "SELECT value FROM metrics WHERE $range";
     assert_eq!(files(sql, &window(0, 60)), 1);
