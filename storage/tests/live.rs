@@ -6,7 +6,7 @@ use catchment_pipeline::batch::{Rows, Table};
 use tempfile::tempdir;
 
 use super::data::{DAY, SECOND, cpu, logs, mixed, spans};
-use super::{append, ask, lake, try_ask, wait};
+use super::{append, ask, files_of, lake, try_ask, wait};
 use crate::{Changed, Lake, QueryErrorKind, QueryLimits, Tables, Template, Variable, Variables, Window};
 
 const MICROS: i64 = 1_000_000;
@@ -161,10 +161,7 @@ fn files_are_pruned_by_a_range() {
         lake.flush().unwrap();
     }
     let files = |sql: &str, window: &Window| {
-        let plan = ask(&lake, &format!("EXPLAIN {}", render(sql, window, &Variables::new()))).join("\n");
-        // Each partition may name a file.
-        let files = plan.split(['[', ',', ' ']).filter_map(|word| word.split_once(".parquet"));
-        files.map(|(name, _)| name.to_owned()).collect::<std::collections::BTreeSet<_>>().len()
+        files_of(&ask(&lake, &format!("EXPLAIN {}", render(sql, window, &Variables::new()))).join("\n"))
     };
     let sql = "SELECT value FROM metrics WHERE $range";
     assert_eq!(files(sql, &window(0, 60)), 1);

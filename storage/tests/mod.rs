@@ -89,6 +89,12 @@ pub(crate) fn ask(lake: &Lake, sql: &str) -> Vec<String> {
     }
 }
 
+/// Files that a plan reads; each partition may name a file.
+pub(crate) fn files_of(plan: &str) -> usize {
+    let files = plan.split(['[', ',', ' ']).filter_map(|word| word.split_once(".parquet"));
+    files.map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len()
+}
+
 pub(crate) fn append(lake: &Lake, rows: Rows, at: u64) {
     lake.append(&rows, at).unwrap();
 }
