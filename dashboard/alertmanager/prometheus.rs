@@ -102,6 +102,13 @@ fn rule(view: &View, group: &RuleGroupView, rule: &RuleView, without_alerts: boo
         "lastEvaluation": time::format(rule.last_evaluation),
         "type": if rule.recording { "recording" } else { "alerting" },
     });
+    // Ours, for who draws the rule's value: what `$range` is, and what the value is held against.
+    if rule.window > 0 {
+        shown["window"] = seconds(rule.window);
+    }
+    if !rule.thresholds.is_empty() {
+        shown["thresholds"] = json!(rule.thresholds);
+    }
     if !rule.last_error.is_empty() {
         shown["lastError"] = rule.last_error.as_str().into();
     }

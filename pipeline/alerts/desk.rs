@@ -94,6 +94,10 @@ pub struct RuleGroupView {
 pub struct RuleView {
     pub name: String,
     pub expr: String,
+    /// What `$range` is in it, in nanoseconds.
+    pub window: i64,
+    /// What the value is held against, where the rule says it beside the expression.
+    pub thresholds: Vec<f64>,
     pub hold: i64,
     pub keep_firing_for: i64,
     pub labels: Labels,

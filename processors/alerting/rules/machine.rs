@@ -12,7 +12,7 @@ use catchment_pipeline::alerts::{
 };
 
 use super::active::{Active, State, Turn};
-use super::{GAP, Global, Group, Kind, OnError, OnNoData, Rule};
+use super::{Check, GAP, Global, Group, Kind, OnError, OnNoData, Rule};
 use crate::alerting::template::{Facts, Text};
 
 /// Series that one rule remembers to find what is missing.
@@ -553,6 +553,8 @@ impl RuleState {
         RuleView {
             name: self.rule.name.clone(),
             expr: self.rule.query.sql.text().to_owned(),
+            window: self.rule.query.window,
+            thresholds: self.rule.query.check.map(Check::limits).unwrap_or_default(),
             hold: alerting.map(|alerting| alerting.hold).unwrap_or_default(),
             keep_firing_for: alerting.map(|alerting| alerting.keep_firing_for).unwrap_or_default(),
             labels: written(&self.rule.labels),

@@ -123,6 +123,18 @@ pub enum Check {
 }
 
 impl Check {
+    pub fn limits(self) -> Vec<f64> {
+        match self {
+            Check::Above(limit)
+            | Check::AtLeast(limit)
+            | Check::Below(limit)
+            | Check::AtMost(limit)
+            | Check::Equal(limit)
+            | Check::NotEqual(limit) => vec![limit],
+            Check::Within(low, high) | Check::Outside(low, high) => vec![low, high],
+        }
+    }
+
     pub fn holds(self, value: f64) -> bool {
         match self {
             Check::Above(limit) => value > limit,
