@@ -43,7 +43,9 @@ async fn outcome(lake: &Lake, rule: &str) -> Outcome {
 }
 
 #[track_caller]
-fn samples(outcome: Outcome) -> (Vec<(Labels, Option<f64>)>, Option<Vec<Labels>>) {
+type Active = Vec<(Labels, Option<f64>)>;
+
+fn samples(outcome: Outcome) -> (Active, Option<Vec<Labels>>) {
     match outcome {
         Outcome::Samples { active, quiet } => {
             let mut active: Vec<_> = active.into_iter().map(|sample| (sample.labels, sample.value)).collect();
@@ -142,6 +144,9 @@ async fn ten_thousand_series_measured() {
             }
         }
         let all = began.elapsed();
-        eprintln!("asked {asked:?}, said after {written:?}, decided after {all:?}, {} updates", step.updates.len());
+        #[allow(clippy::print_stderr)]
+        {
+            eprintln!("asked {asked:?}, said after {written:?}, decided after {all:?}, {} updates", step.updates.len());
+        }
     }
 }
