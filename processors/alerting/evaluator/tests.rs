@@ -42,9 +42,9 @@ async fn outcome(lake: &Lake, rule: &str) -> Outcome {
     ask(lake, &Question { group: &group, rule: &group.rules[0], at: AT, gaps: &[] }).await.evaluated.outcome
 }
 
-#[track_caller]
 type Active = Vec<(Labels, Option<f64>)>;
 
+#[track_caller]
 fn samples(outcome: Outcome) -> (Active, Option<Vec<Labels>>) {
     match outcome {
         Outcome::Samples { active, quiet } => {
