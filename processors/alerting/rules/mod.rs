@@ -2,6 +2,7 @@
 
 mod active;
 mod machine;
+mod rule_state;
 mod saved;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use anyhow::bail;
 use catchment_pipeline::alerts::{Change, Labels};
 
 use super::active::{Active, State};
-use super::machine::{Health, Machine, RuleState, Seen};
+use super::machine::Machine;
+use super::rule_state::{Health, RuleState, Seen, orphan};
 use crate::state::snapshot::{Reader, Writer};
 
 const TAG: &str = "alerting rules";
@@ -53,7 +54,7 @@ impl Machine {
         for active in saved.active.into_iter().filter(|active| active.state != State::Inactive) {
             let fired = active.state == State::Firing;
             let change = if fired { Change::Resolved } else { Change::Withdrawn };
-            self.orphans.push((super::machine::orphan(&active, change, group, rule, &self.global), saved.last_at));
+            self.orphans.push((orphan(&active, change, group, rule, &self.global), saved.last_at));
         }
     }
 }
