@@ -48,7 +48,51 @@ impl Default for Series<'_> {
     }
 }
 
-impl Series<'_> {
+impl<'a> Series<'a> {
+    /// All that it says, in the order of its fields.
+    pub fn texts(&self) -> [&'a str; 10] {
+        [
+            self.resource_attributes,
+            self.resource_schema_url,
+            self.scope_name,
+            self.scope_version,
+            self.scope_attributes,
+            self.scope_schema_url,
+            self.name,
+            self.description,
+            self.unit,
+            self.attributes,
+        ]
+    }
+
+    /// Of what [`Series::texts`] gave.
+    pub fn of(texts: [&'a str; 10]) -> Series<'a> {
+        let [
+            resource_attributes,
+            resource_schema_url,
+            scope_name,
+            scope_version,
+            scope_attributes,
+            scope_schema_url,
+            name,
+            description,
+            unit,
+            attributes,
+        ] = texts;
+        Series {
+            resource_attributes,
+            resource_schema_url,
+            scope_name,
+            scope_version,
+            scope_attributes,
+            scope_schema_url,
+            name,
+            description,
+            unit,
+            attributes,
+        }
+    }
+
     fn id(&self, kind: &[u8]) -> i64 {
         let resource_id = xxh3_64(self.resource_attributes.as_bytes()) as i64;
         let scope = [self.scope_name, self.scope_version, self.scope_attributes].map(|text| xxh3_64(text.as_bytes()));

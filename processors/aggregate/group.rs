@@ -148,19 +148,7 @@ impl Groups {
     }
 
     pub fn find_or_add(&mut self, rule: u32, output: Output, series: &Series<'_>) -> u32 {
-        let texts = [
-            series.resource_attributes,
-            series.resource_schema_url,
-            series.scope_name,
-            series.scope_version,
-            series.scope_attributes,
-            series.scope_schema_url,
-            series.name,
-            series.description,
-            series.unit,
-            series.attributes,
-        ]
-        .map(|text| self.texts.add(text));
+        let texts = series.texts().map(|text| self.texts.add(text));
         // Whoever describes a metric in other words does not make another of it: that is not part of the key.
         let mut key = texts;
         key[7] = 0;
@@ -197,19 +185,7 @@ impl Groups {
     }
 
     pub fn series(&self, group: &Group) -> Series<'_> {
-        let text = |at: usize| self.texts.get(group.texts[at]);
-        Series {
-            resource_attributes: text(0),
-            resource_schema_url: text(1),
-            scope_name: text(2),
-            scope_version: text(3),
-            scope_attributes: text(4),
-            scope_schema_url: text(5),
-            name: text(6),
-            description: text(7),
-            unit: text(8),
-            attributes: text(9),
-        }
+        Series::of(group.texts.map(|text| self.texts.get(text)))
     }
 
     /// Forgets all others; gives the new number of each, `u32::MAX` for one that went.

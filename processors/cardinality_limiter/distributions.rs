@@ -4,9 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use catchment_pipeline::batch::build::{CUMULATIVE, DELTA, Interval, PointsBuilder, Series};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::fold::overflow;
+use super::fold::{both, key, overflow};
 use crate::state::columns::{Distribution, Distributions as Rows};
 use crate::state::counter::Amount as _;
 use crate::state::snapshot::{Reader, Writer};
@@ -56,12 +55,10 @@ impl Distributions {
         if rows.points.has_no_value(row) {
             return true;
         }
-        let texts = texts(&rows.points.series(row));
+        let texts = rows.points.series(row).texts();
         let mut value = rows.get(row);
         let kind = [temporality as u8, u8::from(matches!(value, Distribution::Exponential(_)))];
-        let label_hash = label.map_or(0, |(_, value)| xxh3_64_with_seed(value.as_bytes(), 1));
-        let key = texts.iter().fold(label_hash, |key, text| xxh3_64_with_seed(text.as_bytes(), key));
-        let key = xxh3_64_with_seed(&kind, key);
+        let key = key(&texts, label, &kind);
         let mut at = Interval { start: rows.points.start[row], time: rows.points.time[row] };
         if temporality == CUMULATIVE {
             let Some(total) = self.total(key, rows.points.series_id[row], at, value, now) else { return true };
@@ -70,14 +67,10 @@ impl Distributions {
         match self.index.get(&key).and_then(|index| self.points.get_mut(*index)) {
             None => {
                 self.index.insert(key, self.points.len());
-                let attributes = overflow(label);
-                let mut texts = texts.into_iter().map(str::to_owned).chain([attributes]);
-                let texts = std::array::from_fn(|_| texts.next().unwrap_or_default());
-                self.points.push(Point { texts, at, temporality, value });
+                self.points.push(Point { texts: overflow(texts, label), at, temporality, value });
             }
             Some(point) => {
-                let start = if at.start == 0 { point.at.start } else { point.at.start.min(at.start) };
-                point.at = Interval { start, time: point.at.time.max(at.time) };
+                point.at = both(point.at, at);
                 if temporality == CUMULATIVE {
                     point.value = value;
                 } else {
@@ -116,21 +109,7 @@ impl Distributions {
 
     pub fn take(&mut self, points: &mut PointsBuilder) {
         for point in self.points.drain(..) {
-            let [resource_attributes, resource_schema_url, scope_name, scope_version, scope_attributes, rest @ ..] =
-                point.texts.each_ref().map(String::as_str);
-            let [scope_schema_url, name, description, unit, attributes] = rest;
-            let series = Series {
-                resource_attributes,
-                resource_schema_url,
-                scope_name,
-                scope_version,
-                scope_attributes,
-                scope_schema_url,
-                name,
-                description,
-                unit,
-                attributes,
-            };
+            let series = Series::of(point.texts.each_ref().map(String::as_str));
             point.value.push(&series, point.at, point.temporality, points);
         }
         self.index.clear();
@@ -176,18 +155,4 @@ impl Distributions {
         }
         state.end()
     }
-}
-
-fn texts<'a>(series: &Series<'a>) -> [&'a str; 9] {
-    [
-        series.resource_attributes,
-        series.resource_schema_url,
-        series.scope_name,
-        series.scope_version,
-        series.scope_attributes,
-        series.scope_schema_url,
-        series.name,
-        series.description,
-        series.unit,
-    ]
 }

@@ -43,7 +43,7 @@ struct Added {
     seen: i64,
 }
 
-/// As [`Series`] has them.
+/// As [`Series::texts`] has them, but for the attributes.
 const TEXTS: [&str; 9] = [
     "resource_attributes",
     "resource_schema_url",
@@ -64,13 +64,11 @@ impl Fold {
     /// A number point; `label` is told apart in the overflow series.
     pub fn add(&mut self, rows: &RecordBatch, row: usize, series: i64, label: Option<(&str, &str)>, now: i64) {
         let Some(row) = Row::read(rows, row) else { return };
-        let label_hash = label.map_or(0, |(_, value)| xxh3_64_with_seed(value.as_bytes(), 1));
-        let key = row.texts.iter().fold(label_hash, |key, text| xxh3_64_with_seed(text.as_bytes(), key));
-        let kind_code = match row.kind {
+        let kind_code: u64 = match row.kind {
             Kind::Gauge => 0,
             Kind::Sum(temporality, monotonic) => 2 + (temporality.unsigned_abs() as u64) * 2 + u64::from(monotonic),
         };
-        let key = xxh3_64_with_seed(&kind_code.to_le_bytes(), key);
+        let key = key(&row.texts, label, &kind_code.to_le_bytes());
         let is_total = matches!(row.kind, Kind::Sum(CUMULATIVE, _));
         let total = if is_total { self.total(key, series, &row, now) } else { None };
         let value = match (is_total, total) {
@@ -82,10 +80,7 @@ impl Fold {
         match self.index.get(&key).and_then(|index| self.points.get_mut(*index)) {
             None => {
                 self.index.insert(key, self.points.len());
-                let attributes = overflow(label);
-                let mut texts = row.texts.into_iter().map(str::to_owned).chain([attributes]);
-                let texts = std::array::from_fn(|_| texts.next().unwrap_or_default());
-                self.points.push(Point { texts, at, kind: row.kind, value });
+                self.points.push(Point { texts: overflow(row.texts, label), at, kind: row.kind, value });
             }
             Some(point) => point.join(at, value),
         }
@@ -129,30 +124,7 @@ impl Fold {
 
     pub fn take(&mut self, points: &mut PointsBuilder) {
         for point in self.points.drain(..) {
-            let [
-                resource_attributes,
-                resource_schema_url,
-                scope_name,
-                scope_version,
-                scope_attributes,
-                scope_schema_url,
-                name,
-                description,
-                unit,
-                attributes,
-            ] = point.texts.each_ref().map(String::as_str);
-            let series = Series {
-                resource_attributes,
-                resource_schema_url,
-                scope_name,
-                scope_version,
-                scope_attributes,
-                scope_schema_url,
-                name,
-                description,
-                unit,
-                attributes,
-            };
+            let series = Series::of(point.texts.each_ref().map(String::as_str));
             points.number(&series, point.at, point.kind, point.value, &[]);
         }
         self.index.clear();
@@ -224,13 +196,13 @@ impl Point {
             Kind::Sum(CUMULATIVE, _) => value,
             Kind::Sum(..) => plus(self.value, value),
         };
-        let start = if at.start == 0 { self.at.start } else { self.at.start.min(at.start) };
-        self.at = Interval { start, time: self.at.time.max(at.time) };
+        self.at = both(self.at, at);
     }
 }
 
 struct Row<'a> {
-    texts: [&'a str; 9],
+    /// Of its series; attributes are left out.
+    texts: [&'a str; 10],
     at: Interval,
     kind: Kind,
     value: Number,
@@ -239,7 +211,10 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     /// `None`: it has no value.
     fn read(rows: &'a RecordBatch, row: usize) -> Option<Row<'a>> {
-        let texts = TEXTS.map(|name| Texts::of(rows, name).map_or("", |texts| texts.text(row)));
+        let mut texts = [""; 10];
+        for (text, name) in texts.iter_mut().zip(TEXTS) {
+            *text = Texts::of(rows, name).map_or("", |texts| texts.text(row));
+        }
         let at = Interval {
             start: number::<TimestampNanosecondType>(rows, "start_time_unix_nano", row)?,
             time: number::<TimestampNanosecondType>(rows, "time_unix_nano", row)?,
@@ -262,14 +237,31 @@ fn number<T: ArrowPrimitiveType>(rows: &RecordBatch, name: &str, row: usize) -> 
     column.is_valid(row).then(|| column.value(row))
 }
 
-/// The SDK specification's attribute.
-pub fn overflow(label: Option<(&str, &str)>) -> String {
+/// Of the overflow series that a point goes into: what it says but for its attributes, the value of the label, and its kind.
+pub fn key(texts: &[&str; 10], label: Option<(&str, &str)>, kind: &[u8]) -> u64 {
+    let [texts @ .., _] = texts;
+    let label_hash = label.map_or(0, |(_, value)| xxh3_64_with_seed(value.as_bytes(), 1));
+    let key = texts.iter().fold(label_hash, |key, text| xxh3_64_with_seed(text.as_bytes(), key));
+    xxh3_64_with_seed(kind, key)
+}
+
+/// What an overflow series says: the SDK specification's attribute in place of a point's own.
+pub fn overflow(texts: [&str; 10], label: Option<(&str, &str)>) -> [String; 10] {
+    let mut texts = texts.map(str::to_owned);
+    let [.., attributes] = &mut texts;
     let mut set = Attributes::default();
     set.insert("otel.metric.overflow", Value::Bool(true));
     if let Some((key, value)) = label {
         set.insert(key, Value::String(value.to_owned()));
     }
-    set.to_json()
+    *attributes = set.to_json();
+    texts
+}
+
+/// A start of zero says nothing.
+pub fn both(one: Interval, other: Interval) -> Interval {
+    let start = if other.start == 0 { one.start } else { one.start.min(other.start) };
+    Interval { start, time: one.time.max(other.time) }
 }
 
 fn as_double(number: Number) -> f64 {
