@@ -100,7 +100,7 @@ fn without_an_instance(folder: &Path) {
     assert_eq!(lake(folder, &["vacuum", "--json"]).code, 0);
     assert!(lake(folder, &["rollup"]).out.contains("Nothing to roll up"));
     let info = lake(folder, &["info"]).out;
-    assert!(info.contains("metrics_5m") && info.lines().count() == 14, "{info}");
+    assert!(info.contains("metrics_5m") && info.lines().count() == 15, "{info}");
     let checked = lake(folder, &["check"]);
     assert_eq!((checked.code, checked.err.as_str()), (0, ""), "{}", checked.out);
     assert!(checked.out.contains("nothing is wrong"), "{}", checked.out);
