@@ -1,12 +1,12 @@
 //! A notification as one of Discord's embeds: title 256, description 4,096, footer 2,048, a field's name 256 and value 1,024, 25 fields,
 //! 6,000 characters in all.
 
-use catchment_pipeline::alerts::{Notification, NotifiedAlert, Status};
+use catchment_pipeline::alerts::{Notification, NotifiedAlert};
 use serde_json::{Value, json};
 
-use crate::notify::fields::Fields;
+use crate::notify::fields::{self, Fields};
 use crate::notify::message::{self, Tone};
-use crate::notify::text::{fit, fit_or, length, line, markdown};
+use crate::notify::text::{fit, fit_or, length, line, markdown, plain};
 
 const TITLE: usize = 256;
 const DESCRIPTION: usize = 3_900;
@@ -25,8 +25,7 @@ pub(super) struct Look {
 
 impl Look {
     pub fn message(&self, notification: &Notification) -> Value {
-        let title =
-            self.title.as_ref().map_or_else(|| message::title(notification), |title| title.fill(notification).0);
+        let title = fields::title(self.title.as_ref(), notification);
         let mut embed = json!({
             "title": fit_or(&line(&title), TITLE, markdown, "Alert"),
             "description": description(notification),
@@ -74,30 +73,14 @@ fn description(notification: &Notification) -> String {
 }
 
 fn one(notification: &Notification, alert: &NotifiedAlert) -> String {
-    let mark = match alert.status {
-        Status::Firing => "🔴",
-        Status::Resolved => "🟢",
-    };
+    let mark = message::mark(alert);
     let mut text = format!("{mark} **{}**\n", fit_or(&message::headline(alert), HEADLINE, markdown, "alert"));
     if let Some(description) = message::description(alert) {
         text.push_str(&in_lines(&fit(&description, TEXT, markdown)));
         text.push('\n');
     }
-    let labels = message::labels(notification, alert);
-    let pairs = labels.iter().take(LABELS).map(|(name, value)| {
-        // A backtick would end the code span, in which nothing is escaped.
-        let pair = format!("{name}={value}").replace('`', "'");
-        format!("`{}`", fit_or(&line(&pair), LABEL, crate::notify::text::plain, "="))
-    });
-    let mut pairs: Vec<_> = pairs.collect();
-    if labels.len() > LABELS {
-        pairs.push(format!("and {} more labels", labels.len() - LABELS));
-    }
-    let span = message::span(alert);
-    if !span.is_empty() {
-        pairs.push(span);
-    }
-    text.push_str(&pairs.join(" "));
+    // In code spans nothing is escaped.
+    text.push_str(&message::label_spans(notification, alert, (LABELS, LABEL), plain));
     for (name, url) in message::links(alert).into_iter().filter(|(_, url)| url.len() <= 500) {
         text.push_str(&format!(" [{name}]({url})"));
     }

@@ -56,9 +56,7 @@ fn plan(section: &mut Section) -> Box<dyn ExporterPlan> {
 fn read(section: &mut Section) -> Plan {
     let http = HttpPlan::read(section);
     let url = Source::required(section, "webhook_url");
-    if let Some(Source::Here(text)) = &url {
-        http.check(section, "webhook_url", &text.0);
-    }
+    http.check_source(section, "webhook_url", &url);
     let look = body::Look {
         username: section.get("username"),
         avatar_url: section.get("avatar_url"),

@@ -14,7 +14,7 @@ use mail_builder::mime::{BodyPart, MimePart};
 
 use super::address::Mailbox;
 use super::{csv, html};
-use crate::notify::fields::Fields;
+use crate::notify::fields::{self, Fields};
 use crate::notify::message::{self, Level};
 use crate::notify::text::{fit_or, line, plain};
 
@@ -74,7 +74,7 @@ pub(super) struct Look<'a> {
 
 impl Look<'_> {
     pub fn message(&self, notification: &Notification, to: &Filled) -> io::Result<Vec<u8>> {
-        let subject = self.subject.map_or_else(|| message::title(notification), |subject| subject.fill(notification).0);
+        let subject = fields::title(self.subject, notification);
         let subject = fit_or(&line(&subject), SUBJECT, plain, "Alert");
         let (id, group) = (self.id("n", &notification.id), self.id("g", &notification.group_key));
         let list = |all: &[Mailbox]| Address::new_list(all.iter().map(owned).collect());

@@ -105,6 +105,11 @@ impl Fields {
     }
 }
 
+/// What `own` says, or else what every channel would.
+pub(crate) fn title(own: Option<&Fields>, notification: &Notification) -> String {
+    own.map_or_else(|| message::title(notification), |own| own.fill(notification).0)
+}
+
 impl Field {
     fn of(&self, notification: &Notification) -> String {
         match self {

@@ -102,6 +102,13 @@ impl HttpPlan {
         http.accepted("enable_http2", "HTTP/2 is used where the server offers it");
     }
 
+    /// [`HttpPlan::check`] of one that may stand in a file: that is looked at when it is read.
+    pub fn check_source(&self, section: &Section, key: &str, source: &Option<Source>) {
+        if let Some(Source::Here(text)) = source {
+            self.check(section, key, &text.0);
+        }
+    }
+
     /// A destination that is written in the configuration: said at once if it cannot be right.
     pub fn check(&self, section: &Section, key: &str, text: &str) {
         if let Err(what) = self.url(text.trim()) {

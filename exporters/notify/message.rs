@@ -71,7 +71,7 @@ impl Tone {
 /// `[FIRING:2] DiskFull host-a (prod critical)`: the group's labels, and what else is common to its alerts. On one line, of any length.
 pub(crate) fn title(notification: &Notification) -> String {
     let mut title = match notification.status {
-        Status::Firing => format!("[FIRING:{}]", notification.firing().count() as u64 + hidden(notification)),
+        Status::Firing => format!("[FIRING:{}]", notification.firing().count() as u64 + notification.truncated_alerts),
         Status::Resolved => "[RESOLVED]".to_owned(),
     };
     if let Some(by) = &notification.acknowledged_by {
@@ -101,11 +101,6 @@ pub(crate) fn title(notification: &Notification) -> String {
     text::line(&title).into_owned()
 }
 
-/// Alerts that are not listed, in the notification itself.
-fn hidden(notification: &Notification) -> u64 {
-    notification.truncated_alerts
-}
-
 /// What an alert is about, on one line.
 pub(crate) fn headline(alert: &NotifiedAlert) -> String {
     let annotated = ["summary", "title", "message"].iter().find_map(|name| alert.annotations.get(name));
@@ -127,6 +122,34 @@ pub(crate) fn labels<'a>(notification: &'a Notification, alert: &'a NotifiedAler
     let mut labels: Vec<_> = alert.labels.iter().filter(|(name, _)| *name != Alert::NAME).collect();
     labels.sort_by_key(|(name, _)| !own(name));
     labels
+}
+
+/// A dot before an alert, where there is no other color for it.
+pub(crate) fn mark(alert: &NotifiedAlert) -> &'static str {
+    match alert.status {
+        Status::Firing => "🔴",
+        Status::Resolved => "🟢",
+    }
+}
+
+/// At most `most` labels as code spans of `length`, and since when. No backtick ends a span.
+pub(crate) fn label_spans(
+    notification: &Notification,
+    alert: &NotifiedAlert,
+    (most, length): (usize, usize),
+    escape: text::Escape,
+) -> String {
+    let labels = labels(notification, alert);
+    let one = |(name, value): &(&str, &str)| {
+        let pair = format!("{name}={value}").replace('`', "'");
+        format!("`{}`", text::fit_or(&text::line(&pair), length, escape, "="))
+    };
+    let mut spans: Vec<_> = labels.iter().take(most).map(one).collect();
+    if labels.len() > most {
+        spans.push(format!("and {} more labels", labels.len() - most));
+    }
+    spans.extend(Some(span(alert)).filter(|span| !span.is_empty()));
+    spans.join(" ")
 }
 
 /// Where to read on, by name. Nothing but the web's addresses: a label may have made them.

@@ -3,7 +3,7 @@
 use catchment_pipeline::alerts::{Labels, Notification, Status, time};
 use serde_json::{Map, Value, json};
 
-use crate::notify::fields::Fields;
+use crate::notify::fields::{self, Fields};
 use crate::notify::message::{self, Level};
 use crate::notify::text::{fit, fit_or, line, plain};
 
@@ -72,8 +72,7 @@ impl Look {
             let text = fields.as_ref().map(|fields| fields.fill(notification).0)?;
             Some(fit(line(&text).trim(), FIELD, plain)).filter(|text| !text.is_empty())
         };
-        let summary =
-            self.description.as_ref().map_or_else(|| message::title(notification), |d| d.fill(notification).0);
+        let summary = fields::title(self.description.as_ref(), notification);
         let mut payload = json!({
             "summary": fit_or(&line(&summary), SUMMARY, plain, "Alert"),
             "source": filled(&self.source).unwrap_or_else(|| source(notification)),

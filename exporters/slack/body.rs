@@ -1,9 +1,9 @@
 //! A notification as Slack's blocks, in its limits: `text` 3,000 characters, a section's text 3,000, 50 blocks, and some 12,000 in all.
 
-use catchment_pipeline::alerts::{Notification, NotifiedAlert, Status};
+use catchment_pipeline::alerts::{Notification, NotifiedAlert};
 use serde_json::{Value, json};
 
-use crate::notify::fields::Fields;
+use crate::notify::fields::{self, Fields};
 use crate::notify::message::{self, Tone};
 use crate::notify::text::{fit, fit_or, length, line, mrkdwn};
 
@@ -28,8 +28,7 @@ pub(super) struct Look {
 
 impl Look {
     pub fn message(&self, notification: &Notification) -> Value {
-        let title =
-            self.title.as_ref().map_or_else(|| message::title(notification), |title| title.fill(notification).0);
+        let title = fields::title(self.title.as_ref(), notification);
         let title = fit_or(&line(&title), TITLE, mrkdwn, "Alert");
         // `|` ends the address of a link and begins its text.
         let headline = match message::page(notification) {
@@ -93,31 +92,14 @@ fn blocks(notification: &Notification) -> Vec<Value> {
 }
 
 fn section(notification: &Notification, alert: &NotifiedAlert) -> String {
-    let mark = match alert.status {
-        Status::Firing => "🔴",
-        Status::Resolved => "🟢",
-    };
+    let mark = message::mark(alert);
     let mut text = format!("{mark} *{}*", fit_or(&message::headline(alert), HEADLINE, mrkdwn, "alert"));
     if let Some(description) = message::description(alert) {
         text.push('\n');
         text.push_str(&fit(&description, DESCRIPTION, mrkdwn));
     }
-    let labels = message::labels(notification, alert);
-    let pairs = labels.iter().take(LABELS).map(|(name, value)| {
-        // A backtick would end the code span.
-        let pair = format!("{name}={value}").replace('`', "'");
-        format!("`{}`", fit_or(&line(&pair), LABEL, mrkdwn, "="))
-    });
-    let mut pairs: Vec<_> = pairs.collect();
-    if labels.len() > LABELS {
-        pairs.push(format!("and {} more labels", labels.len() - LABELS));
-    }
-    let span = message::span(alert);
-    if !span.is_empty() {
-        pairs.push(span);
-    }
     text.push('\n');
-    text.push_str(&pairs.join(" "));
+    text.push_str(&message::label_spans(notification, alert, (LABELS, LABEL), mrkdwn));
     for (name, url) in message::links(alert) {
         let link = format!(" <{}|{name}>", url.replace('&', "&amp;"));
         if length(&text) + length(&link) <= SECTION {

@@ -72,9 +72,7 @@ fn read(section: &mut Section) -> Plan {
     let (webhook, token) = (Source::read(section, "api_url"), Source::read(section, "app_token"));
     let url = section.or("app_url", POST_MESSAGE.to_owned());
     http.check(section, "app_url", &url);
-    if let Some(Source::Here(text)) = &webhook {
-        http.check(section, "api_url", &text.0);
-    }
+    http.check_source(section, "api_url", &webhook);
     let way = match (webhook, token) {
         (Some(_), Some(_)) => {
             section.mistake("app_token", "stands beside api_url: which of them is meant?", "keep one of them");

@@ -58,9 +58,7 @@ fn plan(section: &mut Section) -> Box<dyn ExporterPlan> {
 fn read(section: &mut Section) -> Plan {
     let http = HttpPlan::read(section);
     let url = Source::required(section, "url");
-    if let Some(Source::Here(text)) = &url {
-        http.check(section, "url", &text.0);
-    }
+    http.check_source(section, "url", &url);
     let secret = Source::read(section, "signing_secret");
     if let Some(Source::Here(text)) = &secret
         && let Err(what) = key(&text.0)
