@@ -7,6 +7,7 @@ import { AlertList } from './AlertList';
 import { Acknowledging, type Asked, Silencing } from './forms';
 import { matchersOf, parseMatchers, toggleMatcher } from './matcher';
 import { type Alert, filtered, GROUPINGS, type Grouping, STATES, sectionsOf } from './model';
+import { MatchersInput } from './parts';
 import type { Alerting } from './use-alerting';
 
 const GROUP_LABELS: Record<Grouping, string> = {
@@ -41,17 +42,7 @@ export function Now({ alerting }: { readonly alerting: Alerting }) {
   return (
     <>
       <div class="alert-filters" role="search">
-        <input
-          class="input mono"
-          type="search"
-          aria-label="Matchers"
-          aria-invalid={typeof parsed === 'string'}
-          placeholder={'alertname="DiskFull", host=~"a|b"'}
-          spellcheck={false}
-          autocomplete="off"
-          value={text}
-          onInput={(event) => setQuery({ q: event.currentTarget.value || null }, true)}
-        />
+        <MatchersInput text={text} invalid={typeof parsed === 'string'} />
         <Select
           label="Severity"
           value={severity}

@@ -11,7 +11,7 @@ import { useWidth } from '../shared/use-width';
 import { Spaced, useVirtualRows } from '../shared/VirtualList';
 import { bandsOf, countsOf, eventsOf, historySql, type Lane, lanesOf, MOST_CHANGES } from './history';
 import { formatMatchers, matchersOf, matches, parseMatchers, toggleMatcher } from './matcher';
-import { BandTrack, useWindow } from './parts';
+import { BandTrack, MatchersInput, useWindow } from './parts';
 import type { Alerting } from './use-alerting';
 
 const HISTORY = historySql();
@@ -36,16 +36,7 @@ export function OverTime({ alerting }: { readonly alerting: Alerting }) {
   return (
     <>
       <div class="alert-filters" role="search">
-        <input
-          class="input mono"
-          type="search"
-          aria-label="Matchers"
-          aria-invalid={typeof parsed === 'string'}
-          placeholder={'alertname="DiskFull", host=~"a|b"'}
-          spellcheck={false}
-          value={text}
-          onInput={(event) => setQuery({ q: event.currentTarget.value || null }, true)}
-        />
+        <MatchersInput text={text} invalid={typeof parsed === 'string'} />
         {typeof parsed === 'string' && (
           <p class="mistake" role="alert">
             {parsed}

@@ -1,15 +1,13 @@
 // Rules in their groups: whether they work, when they were last evaluated, how long that took, what they found.
 import { useMemo } from 'preact/hooks';
-import { exploreHref } from '../../boards/explore-link';
 import { Link, setQuery, search as urlQuery } from '../../router';
 import { formatDuration as formatLength } from '../../time/range';
 import { EmptyState, Select } from '../../ui';
-import { CopyButton } from '../shared/CopyButton';
 import { formatDuration } from '../shared/format';
 import { Icon } from '../shared/icons';
 import { Label, LongText } from '../shared/Label';
 import type { Rule, RuleGroup } from './model';
-import { LabelChips, Since } from './parts';
+import { LabelChips, Query, Since } from './parts';
 import type { Alerting } from './use-alerting';
 
 const MOST_SHOWN = 500;
@@ -128,19 +126,7 @@ function RuleBody({ rule }: { readonly rule: Rule }) {
   const { duration = 0, keepFiringFor = 0, annotations = {}, labels } = rule;
   return (
     <div class="rule-body">
-      <div class="query">
-        <pre tabIndex={0} role="region" aria-label={`Query of ${rule.name}`}>
-          <code>
-            <bdi>{rule.query}</bdi>
-          </code>
-        </pre>
-        <span class="query-actions">
-          <CopyButton text={rule.query} what="the query" />
-          <Link class="button quiet" href={exploreHref({ sql: rule.query, chart: 'table' })}>
-            Open in Explore
-          </Link>
-        </span>
-      </div>
+      <Query sql={rule.query} label={`Query of ${rule.name}`} />
       <dl class="facts">
         {rule.type === 'alerting' && (
           <>

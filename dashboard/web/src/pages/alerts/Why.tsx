@@ -1,19 +1,16 @@
 // Why an alert fires: the rule's query, and what it gave over the page's range, with what it is held against.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { problemOf } from '../../boards/board';
-import { exploreHref } from '../../boards/explore-link';
 import { Chart, type Threshold } from '../../charts/Chart';
 import type { Frame, Problem } from '../../live/frame';
 import { runQuery } from '../../live/query';
-import { Link } from '../../router';
 import { formatDuration } from '../../time/range';
 import { paused } from '../../time/refresh';
 import { EmptyState, ErrorState, Loading } from '../../ui';
-import { CopyButton } from '../shared/CopyButton';
 import { short } from './AlertList';
 import type { Band, HistoryEvent } from './history';
 import type { Alert } from './model';
-import { BAND_LEVELS, useWindow } from './parts';
+import { BAND_LEVELS, Query, useWindow } from './parts';
 import { DEFAULT_WINDOW_MS, frameOfPoints, MOST_ROWS, pointsIn, pointsOfAlert, thresholdsIn, whySql } from './why';
 
 interface Props {
@@ -31,19 +28,7 @@ export function Why({ alert, rule: { rule }, events, bands }: Props) {
   return (
     <section aria-label="Why" class="why">
       <h3>Why</h3>
-      <div class="query">
-        <pre tabIndex={0} role="region" aria-label="The rule's query">
-          <code>
-            <bdi>{rule.query}</bdi>
-          </code>
-        </pre>
-        <span class="query-actions">
-          <CopyButton text={rule.query} what="the query" />
-          <Link class="button quiet" href={exploreHref({ sql: rule.query, chart: 'table' })}>
-            Open in Explore
-          </Link>
-        </span>
-      </div>
+      <Query sql={rule.query} label="The rule's query" />
       <p class="hint">
         <code>$range</code> is the last {formatDuration(windowMs)}
         {thresholds.length > 0 && `; held against ${thresholds.map(short).join(' and ')}`}

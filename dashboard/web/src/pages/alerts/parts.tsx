@@ -1,7 +1,10 @@
 // What the views have in common: labels that can be clicked, states, lengths of time, bands.
 import { useMemo } from 'preact/hooks';
+import { exploreHref } from '../../boards/explore-link';
+import { Link, setQuery } from '../../router';
 import type { Severity } from '../../shell/severity';
 import { bounds, range, zoneSignal } from '../../time/range';
+import { CopyButton } from '../shared/CopyButton';
 import { formatDateTime, formatDuration } from '../shared/format';
 import { Label } from '../shared/Label';
 import type { Band } from './history';
@@ -45,6 +48,42 @@ function ChipText({ name, value }: { readonly name: string; readonly value: stri
       <span>=</span>
       <Label text={value} most={160} />
     </>
+  );
+}
+
+/** A rule's SQL, to read, to copy and to try. */
+export function Query({ sql, label }: { readonly sql: string; readonly label: string }) {
+  return (
+    <div class="query">
+      <pre tabIndex={0} role="region" aria-label={label}>
+        <code>
+          <bdi>{sql}</bdi>
+        </code>
+      </pre>
+      <span class="query-actions">
+        <CopyButton text={sql} what="the query" />
+        <Link class="button quiet" href={exploreHref({ sql, chart: 'table' })}>
+          Open in Explore
+        </Link>
+      </span>
+    </div>
+  );
+}
+
+/** The filter by labels, kept in the address as `q`. */
+export function MatchersInput({ text, invalid }: { readonly text: string; readonly invalid: boolean }) {
+  return (
+    <input
+      class="input mono"
+      type="search"
+      aria-label="Matchers"
+      aria-invalid={invalid}
+      placeholder={'alertname="DiskFull", host=~"a|b"'}
+      spellcheck={false}
+      autocomplete="off"
+      value={text}
+      onInput={(event) => setQuery({ q: event.currentTarget.value || null }, true)}
+    />
   );
 }
 
