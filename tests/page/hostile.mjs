@@ -28,7 +28,7 @@ function intruders() {
   const foreign = document.querySelectorAll('img:not(.cm-widgetBuffer), iframe, object, embed, base, form[action], [onerror], [onload], [onclick]');
   const scripts = [...document.scripts].filter(({ src }) => !src.startsWith(`${location.origin}/assets/`));
   const links = [...document.querySelectorAll('a[href]')].filter(
-    (link) => link.origin !== location.origin || !/^\/($|boards\/|logs|traces|explore|pipelines)/.test(link.pathname),
+    (link) => link.origin !== location.origin || !/^\/($|boards\/|logs|traces|alerts|explore|pipelines)/.test(link.pathname),
   );
   return [...foreign, ...scripts, ...links].map((element) => element.outerHTML.slice(0, 200));
 }
