@@ -4,36 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use catchment_pipeline::batch::Signal;
-use catchment_pipeline::component::{Admission, Context, MemoryGauge, Offers, Outlet, Receiver, ReceiverPlan};
+use catchment_pipeline::component::{Admission, Context, MemoryGauge, Offers, Outlet};
 use catchment_pipeline::config::Pipeline;
 use catchment_pipeline::engine::{Engine, Plan, Planned, Runtime, Status};
 use catchment_pipeline::log::{Log, Options};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
+use crate::door::Door;
 use crate::http::{Seen, Server};
 use crate::{batch, given, plan};
-
-/// Gives its outlet away and waits.
-struct Door(mpsc::UnboundedSender<Outlet>);
-
-#[async_trait]
-impl ReceiverPlan for Door {
-    async fn build(&self, _: Context) -> anyhow::Result<Box<dyn Receiver>> {
-        Ok(Box::new(Door(self.0.clone())))
-    }
-}
-
-#[async_trait]
-impl Receiver for Door {
-    async fn run(self: Box<Self>, outlet: Outlet, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let _ = self.0.send(outlet);
-        shutdown.cancelled().await;
-        Ok(())
-    }
-}
 
 async fn start(folder: &Path, kind: &'static str, yaml: &str) -> (Engine, Outlet) {
     let (outlets, mut taken) = mpsc::unbounded_channel();

@@ -5,6 +5,8 @@
 mod alertmanager;
 mod command;
 mod discord;
+#[path = "../common/door.rs"]
+mod door;
 mod email;
 mod engine;
 mod given;

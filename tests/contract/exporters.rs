@@ -4,37 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use catchment_pipeline::batch::Signal;
-use catchment_pipeline::component::{Context, ExporterSpec, Offers, Outlet, Receiver, ReceiverPlan};
+use catchment_pipeline::component::{Context, ExporterSpec, Offers, Outlet};
 use catchment_pipeline::config::{Pipeline, Section};
 use catchment_pipeline::engine::{Engine, Leftover, Plan, Planned, Runtime, Status};
 use catchment_pipeline::log::{Log, Options};
 use catchment_storage::Lake;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::data::batch;
+use crate::door::Door;
 use crate::sink::Sink;
-
-/// Gives its outlet away and waits.
-struct Door(mpsc::UnboundedSender<Outlet>);
-
-#[async_trait]
-impl ReceiverPlan for Door {
-    async fn build(&self, _: Context) -> anyhow::Result<Box<dyn Receiver>> {
-        Ok(Box::new(Door(self.0.clone())))
-    }
-}
-
-#[async_trait]
-impl Receiver for Door {
-    async fn run(self: Box<Self>, outlet: Outlet, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let _ = self.0.send(outlet);
-        shutdown.cancelled().await;
-        Ok(())
-    }
-}
 
 struct Bench {
     engine: Engine,

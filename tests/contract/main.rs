@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod data;
+#[path = "../common/door.rs"]
+mod door;
 mod exporters;
 mod plans;
 mod processors;
