@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catchment_pipeline::batch::Signal;
-use catchment_pipeline::component::{Admission, Context, MemoryGauge, Offers, Outlet};
+use catchment_pipeline::component::{Admission, MemoryGauge, Offers, Outlet};
 use catchment_pipeline::config::Pipeline;
 use catchment_pipeline::engine::{Engine, Plan, Planned, Runtime, Status};
 use catchment_pipeline::log::{Log, Options};
