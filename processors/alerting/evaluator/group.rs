@@ -39,6 +39,14 @@ struct Held {
     said: i64,
 }
 
+impl Held {
+    /// When what was found will have held for `hold`; `None`: it was said since.
+    fn ripe(&self, hold: i64) -> Option<i64> {
+        let ripe = self.since.saturating_add(hold);
+        (self.said != 0 && self.said < ripe).then_some(ripe)
+    }
+}
+
 impl Watch {
     pub fn new(group: Group, shared: Arc<Shared>, lake: Arc<Lake>, outlet: Outlet, queries: Arc<Semaphore>) -> Watch {
         let held = group.rules.iter().map(|_| Held::default()).collect();
@@ -90,10 +98,7 @@ impl Watch {
     /// `next`, or before it the time at which something has been pending for long enough.
     fn soon(&self, next: i64) -> i64 {
         let rules = self.group.rules.iter().zip(&self.held);
-        let ripe = rules.filter_map(|(rule, held)| {
-            let ripe = held.since.saturating_add(rule.alerting()?.hold);
-            (held.said != 0 && held.said < ripe).then_some(ripe)
-        });
+        let ripe = rules.filter_map(|(rule, held)| held.ripe(rule.alerting()?.hold));
         ripe.chain([next]).min().unwrap_or(next)
     }
 
@@ -106,8 +111,7 @@ impl Watch {
             };
             let question = Question { group: &self.group, rule: &rule, at, gaps: &gaps };
             let hold = rule.alerting().map_or(0, |alerting| alerting.hold);
-            let ripe =
-                held.said != 0 && held.said < held.since.saturating_add(hold) && at >= held.since.saturating_add(hold);
+            let ripe = held.ripe(hold).is_some_and(|ripe| ripe <= at);
             // What is recorded has one value a step.
             if !on_time && !ripe && (rule.alerting().is_none() || !self.has_news(held, &question)) {
                 continue;

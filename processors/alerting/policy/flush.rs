@@ -142,32 +142,22 @@ impl Policy {
         let firing = of.firing.iter().filter_map(|fingerprint| alert(fingerprint, Status::Firing));
         let resolved = of.resolved.iter().filter(|_| receiver.send_resolved);
         let resolved = resolved.filter_map(|fingerprint| alert(fingerprint, Status::Resolved));
-        let mut alerts: Vec<_> = firing.chain(resolved).collect();
-        alerts.sort_by(|a, b| (a.status, &a.labels).cmp(&(b.status, &b.labels)));
+        let alerts: Vec<_> = firing.chain(resolved).collect();
         // Without `send_resolved` there may be nothing to say, but that it was said.
-        let Some(first) = alerts.first() else { return };
-        let status = first.status;
-        let (common_labels, common_annotations) = common(&alerts);
-        let left_out = alerts.len().saturating_sub(self.settings.max_alerts_per_notification);
-        alerts.truncate(self.settings.max_alerts_per_notification);
+        if alerts.is_empty() {
+            return;
+        }
         let group_key = message.id.key(message.route);
         let notification = Notification {
-            version: Notification::VERSION.to_owned(),
-            truncated_alerts: left_out as u64,
-            status,
             group_labels: message.id.labels.clone(),
-            common_labels,
-            common_annotations,
-            external_url: self.settings.external_url.clone(),
-            alerts,
             channels: receiver.channels.clone(),
             id: self.next_id(&group_key, &name, at),
             at,
             escalation: message.step,
             acknowledged_by: message.acknowledged_by,
-            digest_of: 0,
             group_key,
             receiver: name,
+            ..listing(alerts, &self.settings)
         };
         self.outboxes.entry(notification.receiver.clone()).or_default().push(notification);
     }
@@ -219,8 +209,25 @@ fn notified(alert: &Alert, fingerprint: Fingerprint, status: Status) -> Notified
     }
 }
 
+/// What a message says of its alerts: firing ones first, no more than there may be, and what they have in common.
+pub fn listing(mut alerts: Vec<NotifiedAlert>, settings: &Settings) -> Notification {
+    alerts.sort_by(|a, b| (a.status, &a.labels).cmp(&(b.status, &b.labels)));
+    let (common_labels, common_annotations) = common(&alerts);
+    let most = settings.max_alerts_per_notification;
+    Notification {
+        version: Notification::VERSION.to_owned(),
+        truncated_alerts: alerts.len().saturating_sub(most) as u64,
+        status: alerts.first().map_or(Status::Firing, |alert| alert.status),
+        common_labels,
+        common_annotations,
+        external_url: settings.external_url.clone(),
+        alerts: alerts.into_iter().take(most).collect(),
+        ..Notification::default()
+    }
+}
+
 /// Labels and annotations that all of them have.
-pub fn common(alerts: &[NotifiedAlert]) -> (Labels, Labels) {
+fn common(alerts: &[NotifiedAlert]) -> (Labels, Labels) {
     let of = |labels: fn(&NotifiedAlert) -> &Labels| {
         let Some((first, rest)) = alerts.split_first() else { return Labels::default() };
         let shared = labels(first)

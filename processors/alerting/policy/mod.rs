@@ -31,8 +31,6 @@ use inhibit::Inhibitor;
 use outbox::Outbox;
 pub use settings::Settings;
 use silences::Silences;
-#[allow(unused_imports)] // until the connector steps it
-pub use view::Parts;
 
 pub struct Policy {
     settings: Arc<Settings>,

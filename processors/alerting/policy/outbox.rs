@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use catchment_pipeline::alerts::{Notification, NotifiedAlert, Status};
+use catchment_pipeline::alerts::{Notification, NotifiedAlert};
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
-use super::flush::common;
+use super::flush::listing;
 use super::settings::{Limit, Receiver, Settings};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -98,26 +98,16 @@ impl Digest {
             acknowledged_by = acknowledged_by.filter(|by| notification.acknowledged_by.as_ref() == Some(by));
             newest.extend(notification.alerts.into_iter().map(|alert| (alert.fingerprint.clone(), alert)));
         }
-        let mut alerts: Vec<_> = newest.into_values().collect();
-        alerts.sort_by(|a, b| (a.status, &a.labels).cmp(&(b.status, &b.labels)));
-        let (common_labels, common_annotations) = common(&alerts);
-        left_out += alerts.len().saturating_sub(settings.max_alerts_per_notification) as u64;
-        alerts.truncate(settings.max_alerts_per_notification);
+        let listing = listing(newest.into_values().collect(), settings);
         Notification {
-            version: Notification::VERSION.to_owned(),
             group_key: format!("{{}}/{{digest={name:?}}}:{{}}"),
-            truncated_alerts: left_out,
-            status: alerts.first().map_or(Status::Firing, |alert| alert.status),
+            truncated_alerts: left_out + listing.truncated_alerts,
             receiver: name.to_owned(),
-            common_labels,
-            common_annotations,
-            external_url: settings.external_url.clone(),
-            alerts,
             channels: receiver.channels.clone(),
             at,
             acknowledged_by,
             digest_of,
-            ..Notification::default()
+            ..listing
         }
     }
 }
